@@ -1,0 +1,27 @@
+"""Files are deleted after the commit that condemned them: an undone deletion loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from classweave.core.jobs import enqueue, jobs
+from classweave.core.settings import Settings
+from classweave.core.storage import open_storage
+
+_PER_JOB = 500
+
+
+@jobs.task(queue="files", name="compliance.delete_files", retry=10)
+async def delete_files(paths: list[str]) -> None:
+    """Delete stored files; missing ones are fine, so it may run again after a failure."""
+    files = open_storage(Settings())
+    for path in paths:
+        await files.delete(path)
+
+
+async def delete_files_later(session: AsyncSession, paths: Sequence[str]) -> None:
+    """Have ``paths`` deleted once ``session``'s transaction has committed."""
+    for start in range(0, len(paths), _PER_JOB):
+        await enqueue(session, delete_files, paths=list(paths[start : start + _PER_JOB]))

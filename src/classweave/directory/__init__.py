@@ -1,0 +1,1 @@
+"""Organisations, people, classes and enrolments, and how a person signs in."""

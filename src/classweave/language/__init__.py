@@ -1,0 +1,1 @@
+"""Measures of discussion, from words and times alone. No database, no web."""

@@ -1,0 +1,1 @@
+"""Live: group discussions heard, transcribed, measured and guided."""

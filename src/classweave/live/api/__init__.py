@@ -1,0 +1,1 @@
+"""The JSON and WebSocket interface of Live."""

@@ -1,0 +1,1 @@
+"""What the pages of Live show, read from the database into plain values. Nothing is changed."""
