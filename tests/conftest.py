@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import fasteners
@@ -13,7 +12,6 @@ import httpx
 import psycopg
 import pytest
 from fastapi import FastAPI
-from psycopg import sql
 from sqlalchemy.engine import URL
 
 from classweave.core.database import Database, dsn
@@ -21,6 +19,7 @@ from classweave.core.postgres import DatabaseUrls, EmbeddedPostgres
 from classweave.core.runtime import Runtime, connect
 from classweave.core.settings import Settings
 from classweave.migrations import migrate
+from database_server import Server
 from school_fixtures import School, make_school
 
 pytest_plugins = ["anyio"]
@@ -41,34 +40,6 @@ def shared_data() -> Path:
             pytest.fail(f"no shared data at {folder}")
         pytest.skip(f"no shared data at {folder}; set CLASSWEAVE_SHARED_DATA")
     return folder
-
-
-@dataclass(frozen=True)
-class Server:
-    postgres: EmbeddedPostgres
-    template: DatabaseUrls
-    folder: Path
-
-    def clone(self, name: str) -> DatabaseUrls:
-        """A fresh migrated database."""
-        admin = self.template.owner.set(username="postgres", database="postgres")
-        with (
-            fasteners.InterProcessLock(self.folder / "clone.lock"),
-            psycopg.connect(dsn(admin), autocommit=True) as connection,
-        ):
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
-                    sql.Identifier(name),
-                    sql.Identifier("classweave"),
-                    sql.Identifier("classweave_owner"),
-                )
-            )
-        return DatabaseUrls(
-            self.template.owner.set(database=name), self.template.app.set(database=name)
-        )
 
 
 @pytest.fixture(scope="session")

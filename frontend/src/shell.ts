@@ -15,20 +15,31 @@ const ISLANDS: Record<string, () => Promise<Island>> = {
 
 const started = new WeakSet<HTMLElement>();
 
-function startIn(scope: ParentNode): void {
-  for (const root of scope.querySelectorAll<HTMLElement>("[data-island]")) {
-    const name = root.dataset["island"] ?? "";
-    const load = ISLANDS[name];
-    if (load === undefined || started.has(root)) continue;
-    started.add(root);
-    load()
-      .then((island) => island.default(root))
-      .catch((error: unknown) => console.error(`island ${name}:`, error));
+/** The wire opens last: an event must find everybody who listens for it. */
+async function startIn(scope: ParentNode): Promise<void> {
+  const roots = [...scope.querySelectorAll<HTMLElement>("[data-island]")].filter(
+    (root) => !started.has(root),
+  );
+  for (const root of roots) started.add(root);
+  const wires = roots.filter((root) => root.dataset["island"] === "follow");
+  await Promise.all(roots.filter((root) => !wires.includes(root)).map(start));
+  await Promise.all(wires.map(start));
+}
+
+/** Resolves when the island is loaded and begun; one that fails does not hold up the others. */
+async function start(root: HTMLElement): Promise<void> {
+  const name = root.dataset["island"] ?? "";
+  const failed = (error: unknown): void => console.error(`island ${name}:`, error);
+  try {
+    const island = await ISLANDS[name]?.();
+    Promise.resolve(island?.default(root)).catch(failed);
+  } catch (error) {
+    failed(error);
   }
 }
 
-startIn(document);
+void startIn(document);
 // Fragments that htmx brings may hold islands too.
 new MutationObserver((changes) => {
-  if (changes.some(({ addedNodes }) => addedNodes.length > 0)) startIn(document);
+  if (changes.some(({ addedNodes }) => addedNodes.length > 0)) void startIn(document);
 }).observe(document.body, { childList: true, subtree: true });

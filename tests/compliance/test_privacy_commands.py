@@ -23,7 +23,7 @@ from classweave.core.postgres import DatabaseUrls
 from classweave.core.tenancy import system_actor
 from classweave.directory.models import Organization, OrganizationKind, Student
 from classweave.schema import ROOMS
-from conftest import Server
+from database_server import Server
 
 for room in ROOMS:
     importlib.import_module(f"classweave.{room}.personal_data")

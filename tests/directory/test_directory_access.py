@@ -31,7 +31,7 @@ from classweave.directory.service import (
     create_user,
 )
 from classweave.directory.sign_in import start_session, use_sign_in_link
-from conftest import Server
+from database_server import Server
 from school_fixtures import School
 
 pytestmark = pytest.mark.anyio
