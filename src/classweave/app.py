@@ -104,6 +104,8 @@ def _all_rooms(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # The framework would redirect to whatever the Host header says.
+        redirect_slashes=False,
         responses={"default": {"description": "A problem", "content": {PROBLEM: {"schema": {
             "type": "object",
             "required": ["type", "title", "status", "detail"],

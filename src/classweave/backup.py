@@ -8,10 +8,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from sqlalchemy.engine import URL
-
 from classweave.core.database import dsn
-from classweave.core.postgres import OWNER_ROLE, DatabaseUrls, postgres_program
+from classweave.core.postgres import DatabaseUrls, postgres_program
 from classweave.core.settings import Settings
 from classweave.migrations import current_revision, head_revision
 
@@ -30,16 +28,19 @@ def back_up(settings: Settings, urls: DatabaseUrls, target: Path) -> int:
         raise FileExistsError(f"{target} exists already")
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder) / _DUMP
-        _run("pg_dump", "--format=custom", f"--file={dump}", dsn(_superuser(urls)))
+        _run("pg_dump", "--format=custom", f"--file={dump}", _unbound(settings, urls))
         partial = target.with_suffix(".partial")
-        # It holds everything, the signing key too: for its owner's eyes only.
-        os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
-        with tarfile.open(partial, "w") as archive:
-            archive.add(dump, _DUMP)
-            for name in ("files", _KEY):
-                if (settings.data_dir / name).exists():
-                    archive.add(settings.data_dir / name, name)
-        partial.rename(target)
+        try:
+            # It holds everything, the signing key too: for its owner's eyes only.
+            os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+            with tarfile.open(partial, "w") as archive:
+                archive.add(dump, _DUMP)
+                for name in ("files", _KEY):
+                    if (settings.data_dir / name).exists():
+                        archive.add(settings.data_dir / name, name)
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
     return target.stat().st_size
 
 
@@ -51,7 +52,8 @@ def restore(settings: Settings, urls: DatabaseUrls, source: Path) -> None:
     """
     import psycopg
 
-    with psycopg.connect(dsn(_superuser(urls)), autocommit=True) as connection:
+    login = _unbound(settings, urls)
+    with psycopg.connect(login, autocommit=True) as connection:
         row = connection.execute("SELECT count(*) FROM directory.organizations").fetchone()
         if row is not None and row[0]:
             raise RuntimeError("this installation is not empty; restore into a new data directory")
@@ -73,7 +75,7 @@ def restore(settings: Settings, urls: DatabaseUrls, source: Path) -> None:
                     target.rmdir()
                 stored.rename(target)
         _run("pg_restore", "--clean", "--if-exists", "--single-transaction",
-             f"--dbname={dsn(_superuser(urls))}", str(dump))  # fmt: skip
+             f"--dbname={login}", str(dump))  # fmt: skip
 
 
 def check(urls: DatabaseUrls) -> list[str]:
@@ -94,11 +96,26 @@ def check(urls: DatabaseUrls) -> list[str]:
     return found
 
 
-def _superuser(urls: DatabaseUrls) -> URL:
-    """Row-level security is forced on the owner too, so a dump needs a role above it."""
-    if urls.owner.username == OWNER_ROLE:
-        return urls.owner.set(username="postgres")
-    return urls.owner
+def _unbound(settings: Settings, urls: DatabaseUrls) -> str:
+    """The DSN of a login above row-level security, which is forced on the owner too.
+
+    Raises ``RuntimeError`` where an operator's own database gives us none.
+    """
+    import psycopg
+
+    if settings.embedded_database:
+        return dsn(urls.owner.set(username="postgres"))
+    with psycopg.connect(dsn(urls.owner)) as connection:
+        bound = connection.execute(
+            "SELECT rolname FROM pg_roles"
+            " WHERE rolname = current_user AND NOT (rolsuper OR rolbypassrls)"
+        ).fetchone()
+    if bound is not None:
+        raise RuntimeError(
+            f"row-level security binds the login {bound[0]}: for this command, let"
+            " CLASSWEAVE_DATABASE_URL name a superuser or a login with BYPASSRLS"
+        )
+    return dsn(urls.owner)
 
 
 def _run(program: str, *arguments: str) -> None:

@@ -25,8 +25,7 @@ from classweave.core import clock, events
 from classweave.core.audit import AuditLog
 from classweave.core.database import Database
 from classweave.core.problems import Invalid
-from classweave.core.settings import Settings
-from classweave.core.storage import FileStore, open_storage
+from classweave.core.runtime import Runtime
 from classweave.directory.models import Organization
 
 pytestmark = pytest.mark.anyio
@@ -146,10 +145,11 @@ async def test_past_consents_go_and_the_standing_one_stays(
 
 
 async def test_files_go_with_their_rows_after_the_commit(
-    database: Database, place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    runtime: Runtime, place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # A job works on the installation that was opened, whatever the environment says.
     monkeypatch.setenv("CLASSWEAVE_DATA_DIR", str(tmp_path))
-    files: FileStore = open_storage(Settings())
+    database, files = runtime.database, runtime.files
     path = f"{place.organization}/sound/one.opus"
     await files.put(path, b"sound")
     rule = RetentionRule(

@@ -380,7 +380,7 @@ async def test_the_first_administrator_gets_a_link_until_somebody_signed_in(
 
 
 async def test_erasing_a_student_takes_the_account_along(
-    school: School, database: Database, runtime: Runtime, owner: psycopg.Connection
+    school: School, database: Database, owner: psycopg.Connection
 ) -> None:
     system = system_actor(school.organization_id)
     student = school.student_ids[0]
@@ -394,7 +394,7 @@ async def test_erasing_a_student_takes_the_account_along(
         assert exported["directory.students"][0]["display_name"] == "Ada"
         assert exported["directory.users"][0]["name"] == "Ada L."
         assert len(exported["directory.enrollments"]) == 1
-        await register.erase(session, runtime.files, Subject.STUDENT, student)
+        await register.erase(session, Subject.STUDENT, student)
     left = owner.execute(
         "SELECT (SELECT count(*) FROM directory.students WHERE id = %(s)s),"
         " (SELECT count(*) FROM directory.enrollments WHERE student_id = %(s)s),"

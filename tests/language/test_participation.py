@@ -122,3 +122,12 @@ def test_dominance_alarms_half_way_to_a_monologue():
     assert measure.details["alarm_share"] == pytest.approx(2 / 3)
     assert measure.details["alarm"] == 1.0
     assert measure.evidence[0].utterance == "ana-0"
+
+
+def test_who_may_have_talked_in_unread_sound_is_not_called_silent():
+    said = [say("ana", 0, 60), say("bo", 60, 120), say("cy", 120, 122)]
+    # Cy has 2 s of the 5 s that make one heard; 4 s unread could be talk, 2 s could not.
+    for unread, value, not_heard in ((4.0, 0.0, 1.0), (2.0, 1.0, 0.0)):
+        tracks = (*live("ana bo"), Track("cy", "cy", 180.0, 180.0 - unread, unread_seconds=unread))
+        measure = silent_members(discuss(*said, members="ana bo cy", tracks=tracks))
+        assert (measure.value, measure.details["not_heard"]) == (value, not_heard)

@@ -153,3 +153,26 @@ def test_a_session_compares_its_groups_and_names_the_unheard():
 @pytest.mark.parametrize("groups", [[], [_group("Red", lesson("Hm."))]])
 def test_a_session_without_talk_says_so(groups):
     assert summarise_session(groups).reason == "Too little was heard in any group."
+
+
+def _known(name: str, value: float | None) -> GroupTalk:
+    group = _group(name, lesson(*LINES))
+    measure = _measure("participation_equality", 0.0 if value is None else value)
+    return replace(group, measures=[] if value is None else [measure])
+
+
+def test_groups_are_alike_only_as_far_as_is_known():
+    some = summarise_session([_known("Red", 0.80), _known("Blue", 0.84), _known("Green", None)])
+    # (0.80 + 0.84) / 2 = 0.82, of two of the three groups.
+    assert some.how == (
+        "Equal participation: alike in the 2 of 3 groups with a steady value, about 0.82."
+        " Of the others too little is known.",
+    )
+    all_of_them = summarise_session([_known("Red", 0.80), _known("Blue", 0.84)])
+    assert all_of_them.how == ("Equal participation: all 2 groups alike, about 0.82.",)
+    apart = summarise_session([_known("Red", 0.5), _known("Blue", 0.84), _known("Green", None)])
+    assert apart.how == (
+        "Equal participation: least in Red (0.5), most in Blue (0.84), of 2 of 3 groups with a"
+        " steady value.",
+    )
+    assert summarise_session([_known("Red", 0.5), _known("Green", None)]).how == ()

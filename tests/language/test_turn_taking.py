@@ -69,10 +69,29 @@ def test_wait_time_is_the_silence_after_questions_alone():
     assert measure.value == pytest.approx(2.0)
     assert measure.details["teacher"] == pytest.approx(2.0)
     assert (measure.n, measure.status) == (3, "uncertain")
-    assert measure.evidence[0].note == "1.0 s of silence followed"
+    assert measure.evidence[0].note == "1 s of silence followed"
 
 
 @pytest.mark.parametrize("take", [turn_taking, answer_gap, wait_time])
 def test_not_enough_and_shared(take):
     assert take(talk("hello there")).status == "not_enough"
     assert "One device" in take(discuss(say(None, 0, 9))).reason
+
+
+def test_there_is_no_silence_after_a_question_while_another_still_talks():
+    said = []
+    for i in range(3):
+        start = 40.0 * i
+        said += [
+            say("bo", start, start + 20, "I keep on telling how the ice got so small"),
+            say("ana", start + 5, start + 8, "Why does the ice melt?"),
+            say("cy", start + 21, start + 24, "It is warm in the room."),
+        ]
+    # Ana asks until 8, Bo talks until 20, Cy begins at 21: nobody let a silence of 13 s stand.
+    # Only the second between Bo's end and Cy's start is silent.
+    assert wait_time(discuss(*said)).value == pytest.approx(1.0)
+
+
+def test_questions_are_not_looked_for_in_another_language():
+    said = [say("ana" if i % 2 else "bo", 5.0 * i, 5.0 * i + 3, "¿Por qué?") for i in range(8)]
+    assert wait_time(discuss(*said, language="es")).status == "not_enough"

@@ -120,11 +120,16 @@ async def hear(
 ) -> None:  # fmt: skip
     """Write the turns of a demo group that ended between two seconds of its script.
 
-    ``offset`` places the script later in the session. The tracks have heard everything so far.
+    ``offset`` places the script later in the session. The tracks have heard everything so far, and
+    been read up to the last of those words.
     """
     demo = DEMO.group(key)
     async with lesson.school.database.transaction(lesson.system()) as session:
         tracks = await _tracks(session, lesson, demo, group, min(until, demo.seconds) + offset)
+        read = max((turn.end for turn in demo.turns if turn.end <= until), default=0.0) + offset
+        for track_id in tracks.values():
+            track = await session.get_one(Track, track_id)
+            track.cursor = {"seq": 0, "sample_offset": 0, "position": round(read * 16_000)}
         numbers = dict.fromkeys(tracks, 0)
         for speaker in tracks:
             numbers[speaker] = len(
@@ -192,7 +197,6 @@ async def _tracks(
         track.connected_seconds = _exact(seconds)
         track.heard_seconds = _exact(seconds)
         track.end_ms = round(seconds * 1000)
-        track.cursor = {"seq": 0, "sample_offset": 0, "position": 0, "noise_floor_db": None}
         track.last_chunk_at = clock.now()
         found[key] = track.id
     return found

@@ -145,9 +145,8 @@ async def words_of(room: Room, participant: UUID, track: UUID, content: str) -> 
 
 
 async def test_a_withdrawal_takes_back_words_captions_measures_and_recordings(
-    room: Room, address: str, owner: psycopg.Connection, runtime: Runtime,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    room: Room, address: str, owner: psycopg.Connection, runtime: Runtime
+) -> None:
     school = room.school
     organization = school.organization_id
     mine, other = await room.student(0), await room.student(1)
@@ -204,7 +203,6 @@ async def test_a_withdrawal_takes_back_words_captions_measures_and_recordings(
         (paths[mine.participant.id],),
     ).fetchall()
     assert jobs == [([paths[mine.participant.id]],)]
-    monkeypatch.setenv("CLASSWEAVE_DATA_DIR", str(runtime.settings.data_dir))
     await delete_files(jobs[0][0])
     with pytest.raises(FileNotFoundError):
         await runtime.files.get(paths[mine.participant.id])

@@ -14,7 +14,8 @@ from sound_wire import Room, open_room, value
 from classweave.core import clock
 from classweave.core.identifiers import encode
 from classweave.core.tenancy import Role
-from classweave.live.join_session import GUESSES, read_display_name
+from classweave.core.text import clean
+from classweave.live.join_session import GUESSES
 from classweave.live.prepare_session import schedule_session
 from classweave.live.run_session import remove_participant
 from school_fixtures import School
@@ -224,7 +225,7 @@ async def test_display_names_only_where_the_teacher_allows_them(school: School) 
     ],
 )
 def test_a_name_is_what_can_be_seen_of_it(typed: str, shown: str) -> None:
-    assert read_display_name(typed) == shown
+    assert clean(typed) == shown
 
 
 async def test_names_of_all_the_world_are_kept_and_impossible_ones_refused(school: School) -> None:
@@ -244,7 +245,7 @@ async def test_names_of_all_the_world_are_kept_and_impossible_ones_refused(schoo
         async with await school.sign_in() as teacher:
             seen = (await teacher.get(room.url)).json()["groups"]
     shown = {p["name"] for group in seen for p in group["participants"]}
-    assert shown == {read_display_name(name) for name in names}
+    assert shown == {clean(name) for name in names}
 
 
 async def test_a_code_cannot_be_guessed(app: FastAPI, school: School) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import psycopg
@@ -21,7 +23,7 @@ from sqlalchemy import func, select, text
 
 from classweave.compliance.models import ConsentKind, ConsentState
 from classweave.core.database import dsn
-from classweave.core.identifiers import encode
+from classweave.core.identifiers import encode, uuid7
 from classweave.live import measure_groups
 from classweave.live.join_session import Device, join_as_guest, join_as_student
 from classweave.live.load_talk import load_talk
@@ -33,6 +35,8 @@ from classweave.live.models import (
     StudentGroup,
     TeacherGuidanceMetrics,
     Tier1Analysis,
+    Track,
+    Transcription,
 )
 from classweave.live.run_session import remove_participant
 from school_fixtures import School
@@ -311,3 +315,85 @@ async def test_guests_are_measured_on_the_teachers_word(school: School) -> None:
             )
         assert len(talk.members) == 3 + members
         assert talk.left_out == 1 - members
+
+
+async def lag(lesson: Lesson, member: str, seconds: float) -> None:
+    """The member's track has been read only up to a second; its later words still wait."""
+    async with lesson.school.database.transaction(lesson.system()) as session:
+        track = await session.scalar(
+            select(Track).where(Track.participant_id == lesson.participants[member])
+        )
+        assert track is not None
+        track.cursor = {"seq": 0, "sample_offset": 0, "position": round(seconds * 16_000)}
+
+
+async def say_late(lesson: Lesson, member: str, start: float, end: float, words: str) -> None:
+    """Words of a slow track, read after the group was measured."""
+    async with lesson.school.database.transaction(lesson.system()) as session:
+        track = await session.scalar(
+            select(Track).where(Track.participant_id == lesson.participants[member])
+        )
+        assert track is not None
+        session.add(
+            Transcription(
+                id=uuid7(), organization_id=lesson.organization, session_id=lesson.session_id,
+                group_id=track.group_id, track_id=track.id, cut=900,
+                speaker_id=track.participant_id, speaker_type="student", speaker_name=member,
+                content=words, words=[], language_code="en",
+                start_time=lesson.started + timedelta(seconds=start),
+                end_time=lesson.started + timedelta(seconds=end),
+                start_seconds=Decimal(str(start)), end_seconds=Decimal(str(end)),
+                duration_seconds=Decimal(str(end - start)), confidence_score=Decimal("0.9"),
+                model_version="script",
+            )
+        )  # fmt: skip
+
+
+async def silence(lesson: Lesson) -> dict:
+    """The measure of silent members in the one window that is written."""
+    (tier1,) = await rows(lesson, Tier1Analysis)
+    return next(m for m in tier1.insights["measures"] if m["name"] == "silent_members")
+
+
+async def test_a_lagging_track_is_not_silent_and_the_final_run_counts_its_words(
+    school: School,
+) -> None:
+    lesson = await start_lesson(school)
+    group = lesson.groups[0]
+    owen = encode("participant", lesson.participants["owen"])
+    # Of the 86.69 s heard, Owen's last 14.69 s wait: more than the 5 s below which one is silent.
+    await hear(lesson, "group_a", group, until=90)
+    await lag(lesson, "owen", 72)
+    first = await measure_and_guide(school.database, lesson.organization, group)
+    assert first is not None
+    assert first.end == pytest.approx(86.69)
+    found = await silence(lesson)
+    assert (found["value"], found["n"], found["status"]) == (0.0, 3, "uncertain")
+    assert found["details"][f"not_heard:{owen}"] == 1.0
+    assert found["details"][f"seconds:{owen}"] == pytest.approx(1.89)
+    # Four tracks of 86.69 s, of which 14.69 s were not read.
+    assert found["coverage"] == pytest.approx((4 * 86.69 - 14.69) / (4 * 86.69), abs=1e-3)
+    before = (await rows(lesson, Tier1Analysis))[0]
+    await say_late(lesson, "owen", 74, 86, "maybe it is the air inside that makes it float")
+    await end_lesson(lesson)
+    for _ in range(2):
+        final = await measure_and_guide(school.database, lesson.organization, group, final=True)
+        assert final is not None
+        assert final.end == first.end
+        found = await silence(lesson)
+        assert (found["value"], found["n"], found["status"]) == (0.0, 4, "ok")
+        assert found["details"][f"seconds:{owen}"] == pytest.approx(1.89 + 12)
+        assert found["coverage"] == 1.0
+        assert len(await rows(lesson, AnalysisResult)) == 2
+    # The moment of the first run ties the clocks of transcript and day, so it stays.
+    (after,) = await rows(lesson, Tier1Analysis)
+    assert after.analysis_timestamp == before.analysis_timestamp
+
+
+async def test_a_track_read_to_the_end_may_be_called_silent(school: School) -> None:
+    lesson = await start_lesson(school)
+    await hear(lesson, "group_a", lesson.groups[0], until=90)
+    await lag(lesson, "owen", 84)
+    await measure_and_guide(school.database, lesson.organization, lesson.groups[0])
+    # 1.89 s said and 2.69 s unread cannot make 5 s.
+    assert (await silence(lesson))["value"] == 1.0

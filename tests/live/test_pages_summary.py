@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
+from httpx import AsyncClient
 from lesson_fixtures import Lesson, end_lesson, hear, start_lesson
 from sqlalchemy import select, text
 
@@ -181,3 +183,40 @@ async def test_a_session_without_measures_says_so(school: School) -> None:
         page = (await teacher.get(f"{url}/summary")).text
         assert "being written" not in page
         assert "Measuring was off" in page
+
+
+async def test_a_spanish_reader_reads_spanish_all_through(school: School) -> None:
+    lesson, url = await ended(school)
+    await summarise_session(school.database, lesson.organization, lesson.session_id)
+    async with await school.sign_in() as teacher:
+        # A page never mixes two languages: what one reader sees in English, the other does not.
+        english = await texts_of(teacher, url, lesson, "en")
+        spanish = await texts_of(teacher, url, lesson, "es")
+    for said in (
+        "Equal participation", "where 1 is equal", "hardly spoke", "Turn-taking",
+        "of the talk", "Less than half a minute", "gave a reason",
+    ):  # fmt: skip
+        assert said not in spanish
+    for here, there in (
+        ("Equal participation", "Participación equilibrada"),
+        ("The member who talked most had", "Quien más habló tuvo el"),
+        ("are needed", "hacen falta"),
+        ("How evenly the members talk", "Lo repartida que está la conversación"),
+        ("groups with a steady value", "grupos con un valor firme"),
+    ):
+        assert here in english
+        assert there in spanish
+    # Quotations stay in the language in which they were said, numbers follow the reader.
+    assert "%(" not in english + spanish
+
+
+async def texts_of(teacher: AsyncClient, url: str, lesson: Lesson, language: str) -> str:
+    """The summary and every group's page as a school of that language sees them."""
+    async with lesson.school.database.transaction(lesson.school.admin) as session:
+        for table in ("organizations", "users"):
+            await session.execute(
+                text(f"UPDATE directory.{table} SET locale = :language"), {"language": language}
+            )
+    pages = [f"{url}/summary"]
+    pages += [f"{url}/groups/{encode('group', group)}" for group in lesson.groups]
+    return "".join([html.unescape((await teacher.get(page)).text) for page in pages])

@@ -221,7 +221,7 @@ async def test_a_person_who_is_not_signed_in_is_sent_to_the_door_and_back(
 ) -> None:
     answer = await client.get("/classes?x=1", headers=PEOPLE)
     assert answer.status_code == 303
-    assert answer.headers["location"] == "/sign-in?next=/classes"
+    assert answer.headers["location"] == "/sign-in?next=/classes%3Fx%3D1"
     problem(await client.get("/classes"), 401, "sign-in-required")
 
 

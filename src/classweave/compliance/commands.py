@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -184,9 +183,6 @@ async def export(
 
 @asynccontextmanager
 async def _installation(data_dir: Path | None) -> AsyncGenerator[Runtime]:
-    if data_dir is not None:
-        # Jobs find their files by the settings of the process.
-        os.environ["CLASSWEAVE_DATA_DIR"] = str(data_dir)
     async with open_runtime(data_dir) as runtime:
         async with runtime.database.transaction(system_actor()) as session:
             await rights.require_whole_register(session)

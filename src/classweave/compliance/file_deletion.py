@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from classweave.core.jobs import enqueue, jobs
-from classweave.core.settings import Settings
-from classweave.core.storage import open_storage
+from classweave.core.jobs import enqueue, job_runtime, jobs
 
 _PER_JOB = 500
 
@@ -16,7 +14,7 @@ _PER_JOB = 500
 @jobs.task(queue="files", name="compliance.delete_files", retry=10)
 async def delete_files(paths: list[str]) -> None:
     """Delete stored files; missing ones are fine, so it may run again after a failure."""
-    files = open_storage(Settings())
+    files = job_runtime().files
     for path in paths:
         await files.delete(path)
 

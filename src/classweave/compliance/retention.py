@@ -17,6 +17,7 @@ from classweave.core.database import Database
 from classweave.core.model import Base
 from classweave.core.problems import Invalid, NotFound
 from classweave.core.tenancy import Actor, system_actor
+from classweave.core.text import clean
 from classweave.web.i18n import mark
 
 BATCH_ROWS = 1000
@@ -115,7 +116,7 @@ def check_terms(policy_type: PolicyType, terms: RetentionTerms) -> dict[str, str
         errors["retention_days"] = mark("Give a number of days from 0 to 36,500.")
     if not terms.retention_days <= terms.delete_after_days <= 36500:
         errors["delete_after_days"] = mark("Deletion cannot come before the retention ends.")
-    if not terms.legal_basis.strip():
+    if not clean(terms.legal_basis):
         errors["legal_basis"] = mark("Say why this data is kept; the notice to families states it.")
     if policy_type is PolicyType.AUDIT and terms.auto_delete_enabled:
         errors["auto_delete_enabled"] = mark("The audit trail is kept whole; it proves the rest.")

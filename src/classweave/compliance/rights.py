@@ -47,16 +47,6 @@ class Person:
     organization: UUID
 
 
-class _FilesKept(FileStore):
-    """Deletes nothing: files go after the commit, by :func:`delete_files_later`."""
-
-    def __init__(self) -> None:
-        pass
-
-    async def delete(self, path: str) -> None:
-        """Leave ``path`` alone."""
-
-
 async def find_person(session: AsyncSession, subject: Subject, person: UUID) -> Person:
     """The person, if the actor may see them. Raises :class:`NotFound`."""
     found = await session.get(Student if subject is Subject.STUDENT else User, person)
@@ -77,7 +67,7 @@ async def export_person(
     person = await find_person(session, subject, person_id)
     await require_whole_register(session)
     data = await register.export(session, subject, person_id)
-    paths = await _files_of(session, subject, person_id)
+    paths = await register.files_of(session, subject, person_id)
     counts = {table: len(rows) for table, rows in data.items() if rows}
     receipt: Json = {
         "type": RequestKind.EXPORT.value,
@@ -159,11 +149,11 @@ async def erase_person(session: AsyncSession, subject: Subject, person_id: UUID)
     await require_whole_register(session)
     # Counted first: what rooms take back by themselves belongs to the receipt as well.
     counts = await _count(session, subject, person_id)
-    paths = await _files_of(session, subject, person_id)
+    paths = await register.files_of(session, subject, person_id)
     await delete_files_later(session, paths)
     if subject is Subject.STUDENT:
         await take_back_everything(session, person.organization, person_id)
-    await register.erase(session, _FilesKept(), subject, person_id)
+    await register.erase(session, subject, person_id)
     receipt: Json = {
         "type": RequestKind.ERASE.value,
         "subject": subject.value,
@@ -279,14 +269,6 @@ async def _count(session: AsyncSession, subject: Subject, person: UUID) -> dict[
             )
             counts[entry.table] = counts.get(entry.table, 0) + int(found or 0)
     return counts
-
-
-async def _files_of(session: AsyncSession, subject: Subject, person: UUID) -> list[str]:
-    paths: list[str] = []
-    for entry in register.of(subject):
-        if entry.files is not None:
-            paths.extend(await entry.files(session, person))
-    return list(dict.fromkeys(paths))
 
 
 async def _erasure_of(session: AsyncSession, person: UUID) -> DataRequest | None:

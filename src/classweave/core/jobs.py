@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import procrastinate
 from procrastinate.exceptions import AlreadyEnqueued
@@ -14,28 +14,36 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from classweave.core.database import Database, driver_connection, dsn
 
+if TYPE_CHECKING:
+    from classweave.core.runtime import Runtime
+
 # Rooms register their tasks here when they are imported; a process opens it on its own database.
 jobs = procrastinate.App(connector=procrastinate.PsycopgConnector())
 
-_database: Database | None = None
+_runtime: Runtime | None = None
 
 
 @contextmanager
-def use_database(database: Database) -> Generator[None]:
-    """Give the tasks of this process their database for the duration of the block."""
-    global _database
-    before, _database = _database, database
+def use_runtime(runtime: Runtime) -> Generator[None]:
+    """Give the tasks of this process their installation for the duration of the block."""
+    global _runtime
+    before, _runtime = _runtime, runtime
     try:
         yield
     finally:
-        _database = before
+        _runtime = before
+
+
+def job_runtime() -> Runtime:
+    """The installation a running task works on: its settings, database and files."""
+    if _runtime is None:
+        raise RuntimeError("no installation was given to the jobs of this process")
+    return _runtime
 
 
 def job_database() -> Database:
     """The database a running task works on."""
-    if _database is None:
-        raise RuntimeError("no database was given to the jobs of this process")
-    return _database
+    return job_runtime().database
 
 
 @asynccontextmanager

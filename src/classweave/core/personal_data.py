@@ -15,8 +15,6 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from classweave.core.storage import FileStore
-
 FilesOf = Callable[[AsyncSession, UUID], Awaitable[Sequence[str]]]
 
 
@@ -55,18 +53,18 @@ class PersonalData:
 
 
 class PersonalDataRegister:
-    """All declarations, in the order in which erasure must run (children first)."""
+    """All declarations, in the order they were made; erasure runs in the reverse order."""
 
     def __init__(self) -> None:
         self.entries: list[PersonalData] = []
 
     def declare(self, *entries: PersonalData) -> None:
-        """Add a room's declarations, its most dependent tables first."""
+        """Add a room's declarations, each after those of the tables that it refers to."""
         known = {(e.table, e.subject, e.where) for e in self.entries}
         self.entries += [e for e in entries if (e.table, e.subject, e.where) not in known]
 
     def of(self, subject: Subject) -> list[PersonalData]:
-        """Declarations for one kind of person; rooms declared last come first."""
+        """Declarations for one kind of person in the order of erasure: the last declared first."""
         return [e for e in reversed(self.entries) if e.subject is subject]
 
     async def export(
@@ -83,17 +81,24 @@ class PersonalDataRegister:
             found.setdefault(entry.table, []).extend(dict(row) for row in rows.mappings())
         return found
 
-    async def erase(
-        self, session: AsyncSession, files: FileStore, subject: Subject, person: UUID
-    ) -> dict[str, int]:
-        """Erase ``person`` everywhere; returns how many rows each table lost or had cleared."""
+    async def files_of(self, session: AsyncSession, subject: Subject, person: UUID) -> list[str]:
+        """The names of the stored files that belong to ``person``, each once."""
+        paths: list[str] = []
+        for entry in self.of(subject):
+            if entry.files is not None:
+                paths.extend(await entry.files(session, person))
+        return list(dict.fromkeys(paths))
+
+    async def erase(self, session: AsyncSession, subject: Subject, person: UUID) -> dict[str, int]:
+        """Erase ``person``'s rows; returns how many each table lost or had cleared.
+
+        No file is touched, for a deleted one could not be rolled back: the caller asks
+        :meth:`files_of` before, and has them deleted once the transaction has committed.
+        """
         done: dict[str, int] = {}
         for entry in self.of(subject):
             if entry.on_erasure == "keep":
                 continue
-            if entry.files is not None:
-                for path in await entry.files(session, person):
-                    await files.delete(path)
             statement = (
                 f"DELETE FROM {entry.table} WHERE {entry.where}"
                 if entry.on_erasure == "delete"

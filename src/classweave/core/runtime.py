@@ -12,7 +12,7 @@ from typing import Any
 import procrastinate
 
 from classweave.core.database import Database
-from classweave.core.jobs import open_jobs, use_database
+from classweave.core.jobs import open_jobs, use_runtime
 from classweave.core.postgres import DatabaseUrls, EmbeddedPostgres, external_urls
 from classweave.core.settings import Settings
 from classweave.core.storage import FileStore, open_storage
@@ -61,8 +61,9 @@ async def connect(settings: Settings, urls: DatabaseUrls) -> AsyncGenerator[Runt
     try:
         await database.verify_role()
         async with open_jobs(urls.app) as jobs:
-            with use_database(database):
-                yield Runtime(settings, urls, database, open_storage(settings), jobs)
+            runtime = Runtime(settings, urls, database, open_storage(settings), jobs)
+            with use_runtime(runtime):
+                yield runtime
     finally:
         await database.close()
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from classweave.core import clock
 from classweave.core.database import Database
-from classweave.core.jobs import job_database, jobs
+from classweave.core.jobs import job_database, job_runtime, jobs
 from classweave.core.mail import send_mail
 from classweave.core.settings import Settings
 from classweave.core.tenancy import system_actor
@@ -67,7 +67,7 @@ async def send_password_link(
 async def mail_password_reset(user_id: str, organization_id: str) -> None:
     """Mail a link to somebody who forgot the password."""
     await send_password_link(
-        job_database(), Settings(), UUID(user_id), UUID(organization_id), invited=False
+        job_database(), job_runtime().settings, UUID(user_id), UUID(organization_id), invited=False
     )
 
 
@@ -75,7 +75,7 @@ async def mail_password_reset(user_id: str, organization_id: str) -> None:
 async def mail_invitation(user_id: str, organization_id: str) -> None:
     """Mail a link to somebody new."""
     await send_password_link(
-        job_database(), Settings(), UUID(user_id), UUID(organization_id), invited=True
+        job_database(), job_runtime().settings, UUID(user_id), UUID(organization_id), invited=True
     )
 
 

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from classweave.core import audit
 from classweave.core.problems import NotFound
 from classweave.core.tenancy import Actor
+from classweave.core.text import clean
 from classweave.directory.models import User
 from classweave.directory.passwords import verify_password
-from classweave.directory.roster import clean
 from classweave.directory.service import invalid, require_name
 from classweave.web.i18n import available, mark
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from classweave.core.problems import TooLarge
+from classweave.core.text import clean
 from classweave.web.i18n import mark
 
 MAXIMUM_BYTES = 10 * 1024 * 1024
@@ -176,19 +177,6 @@ def first_letter(name: str) -> str:
     return name[:end].upper()
 
 
-def clean(value: str) -> str:
-    """``value`` in one line and normal form (NFC), without control and direction characters.
-
-    Zero-width joiners stay: emoji and Persian need them.
-    """
-    kept = (
-        " " if c.isspace() else c
-        for c in unicodedata.normalize("NFC", value)
-        if c.isspace() or c in "\u200c\u200d" or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
-    )
-    return " ".join("".join(kept).split())
-
-
 def _separator(text: str) -> str | None:
     """The separator of the first line that has one; "Ruiz, Ana" alone is a name, not columns."""
     lines = [line for line in text.splitlines()[:50] if line.strip()]
@@ -258,7 +246,7 @@ def _student(values: dict[str, str], this_year: int) -> tuple[NewStudent | None,
         family = family or family_of_full
     if not given:
         given, family = family, ""
-    if not given or not any(not c.isspace() and c not in "\u200c\u200d" for c in given):
+    if not given:
         return None, mark("There is no name in this line.")
     preferred = values.get("preferred_name") or None
     if max(len(given), len(family), len(preferred or "")) > MAXIMUM_NAME:

@@ -20,6 +20,7 @@ from classweave.core.database import act_as, actor_of
 from classweave.core.identifiers import uuid7
 from classweave.core.problems import Conflict, Forbidden, Invalid, NotFound
 from classweave.core.tenancy import Actor, Role
+from classweave.core.text import clean
 from classweave.directory.ages import under_13
 from classweave.directory.models import (
     ClassTeacher,
@@ -36,7 +37,7 @@ from classweave.directory.models import (
 )
 from classweave.directory.passwords import hash_password
 from classweave.directory.regions import first_settings
-from classweave.directory.roster import NewStudent, clean, fold
+from classweave.directory.roster import NewStudent, fold
 from classweave.web.i18n import mark
 
 # Neither 0 and O nor 1, I and L nor U and V can be mistaken for each other.
@@ -272,6 +273,10 @@ async def create_user(
     except IntegrityError as error:
         if isinstance(error.orig, pg.UniqueViolation):
             raise invalid("email", mark("This e-mail address has an account already.")) from error
+        if isinstance(error.orig, pg.CheckViolation):
+            # The database's own guard of student accounts.
+            message = mark("Of a student under 13 this is kept only with a parent’s consent.")
+            raise invalid("email", message) from error
         raise
     if role is PersonRole.TEACHER:
         session.add(Teacher(user_id=made.id, organization_id=home.id))

@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Literal, NamedTuple
 
 from classweave.language.coverage import coverage
+from classweave.language.messages import gettext, ngettext
 from classweave.language.questions import classify_question
 from classweave.language.spoken import (
     ENGLISH_ONLY,
@@ -37,7 +38,7 @@ FEW_CLAIMS = 8
 WITHIN_TURNS = 3
 """A claim counts as met when it is backed or contested in its turn or the next three."""
 
-LOWER_BOUND = "a lower bound: only arguments with marker words are seen"
+LOWER_BOUND = gettext("A lower bound: only arguments with marker words are seen.")
 
 
 class _Argued(NamedTuple):
@@ -84,7 +85,12 @@ def _share(discussion: Discussion, name: str, mark: Mark) -> Measure:
     argued = _argued(discussion)
     n = len(argued)
     if n < MIN_TURNS:
-        reason = f"Only {n} turns of content so far; {MIN_TURNS} are needed."
+        reason = ngettext(
+            "Only %(n)s turn with content so far; %(needed)s are needed.",
+            "Only %(n)s turns with content so far; %(needed)s are needed.",
+            n,
+            needed=MIN_TURNS,
+        )
         return not_enough(name, n, "turns", cover, reason, unit)
     found = [turn.evidence[mark] for turn in argued if mark in turn.marks]
     return Measure(
@@ -128,7 +134,12 @@ def argumentation(discussion: Discussion) -> Measure:
     at = [i for i, turn in enumerate(argued) if "claim" in turn.marks]
     n = len(at)
     if n < MIN_CLAIMS:
-        reason = f"Only {n} marked claims so far; {MIN_CLAIMS} are needed."
+        reason = ngettext(
+            "Only %(n)s marked claim so far; %(needed)s are needed.",
+            "Only %(n)s marked claims so far; %(needed)s are needed.",
+            n,
+            needed=MIN_CLAIMS,
+        )
         return not_enough(name, n, "claims", cover, reason, unit)
     found: list[Evidence] = []
     backed = contested = 0
@@ -148,7 +159,7 @@ def argumentation(discussion: Discussion) -> Measure:
         n_unit="claims",
         coverage=cover,
         status="uncertain" if few else "ok",
-        reason=f"Few claims so far; {LOWER_BOUND}" if few else LOWER_BOUND,
+        reason=gettext("Few claims so far.") if few else LOWER_BOUND,
         unit=unit,
         evidence=found,
         details={"backed": backed / n, "contested": contested / n},

@@ -10,10 +10,10 @@ from functools import lru_cache
 
 from classweave.language.concepts import mentioned, mentions, terms
 from classweave.language.coverage import coverage
-from classweave.language.spoken import ENGLISH_ONLY, is_english
+from classweave.language.messages import gettext
+from classweave.language.spoken import ENGLISH_ONLY, few_words, is_english
 from classweave.language.transcript import Discussion, Evidence, Measure, Utterance, not_enough
 from classweave.language.words import (
-    counted,
     heard_text,
     heard_tokens,
     is_filler,
@@ -43,7 +43,7 @@ def words_per_minute(discussion: Discussion) -> Measure:
     n = len(student_words(discussion))
     cover, unit = coverage(discussion), "words/min"
     if discussion.seconds < 30:
-        why = "Less than half a minute has passed."
+        why = gettext("Less than half a minute has passed.")
         return not_enough("words_per_minute", n, "words", cover, why, unit)
     return Measure(
         name="words_per_minute",
@@ -225,7 +225,16 @@ def _densest(discussion: Discussion) -> list[Evidence]:
             share = sum(not is_function_word(word) for word in words) / len(words)
             ranked.append((share, u))
     ranked.sort(key=lambda pair: -pair[0])
-    return [Evidence(u.id, u.start, u.end, u.text, f"{share:.0%}") for share, u in ranked[:3]]
+    return [
+        Evidence(
+            u.id,
+            u.start,
+            u.end,
+            u.text,
+            gettext("%(share)s %% content words", share=round(100 * share)),
+        )
+        for share, u in ranked[:3]
+    ]
 
 
 def _enough(discussion: Discussion, name: str, unit: str, *, english: bool) -> list[str] | Measure:
@@ -235,7 +244,7 @@ def _enough(discussion: Discussion, name: str, unit: str, *, english: bool) -> l
         return not_enough(name, 0, "words", cover, ENGLISH_ONLY, unit)
     found = student_words(discussion)
     if len(found) < MINIMUM_WORDS:
-        why = f"Only {counted(len(found), 'word')} so far; {MINIMUM_WORDS} are needed."
+        why = few_words(len(found), MINIMUM_WORDS)
         return not_enough(name, len(found), "words", cover, why, unit)
     return found
 
@@ -257,7 +266,11 @@ def _measure(
         n_unit="words",
         coverage=coverage(discussion),
         status="uncertain" if early else "ok",
-        reason=f"Only {n} words so far; {UNCERTAIN_WORDS} make it steady." if early else "",
+        reason=gettext(
+            "Only %(n)s words so far; %(needed)s make it steady.", n=n, needed=UNCERTAIN_WORDS
+        )
+        if early
+        else "",
         unit=unit,
         evidence=tuple(evidence),
         details=details,

@@ -14,6 +14,7 @@ from classweave.language.lexis import (
     lexical_diversity,
     words_per_minute,
 )
+from classweave.language.messages import gettext, mark
 from classweave.language.overlap import interruptions
 from classweave.language.participation import dominance, participation_equality, silent_members
 from classweave.language.questions import open_questions, questions
@@ -53,258 +54,293 @@ def _talk_moves(discussion: Discussion) -> Measure:
 _ALL = (
     MeasureInfo(
         "participation_equality",
-        "Equal participation",
-        "share",
+        mark("Equal participation"),
+        mark("share"),
         True,
-        "How evenly the members talk: 1 when all talk the same, 0 when one voice does it all. "
-        "Equal is not the same as fair: someone may have good reason to listen.",
+        mark(
+            "How evenly the members talk: 1 when all talk the same, 0 when one voice "
+            "does it all. Equal is not the same as fair: someone may have good reason"
+            " to listen."
+        ),
         (0.0, 1.0),
         participation_equality,
     ),
     MeasureInfo(
         "dominance",
-        "Largest voice",
-        "share",
+        mark("Largest voice"),
+        mark("share"),
         False,
-        "The part of the talk that belongs to the member who talks most.",
+        mark("The part of the talk that belongs to the member who talks most."),
         (0.0, 1.0),
         dominance,
     ),
     MeasureInfo(
         "silent_members",
-        "Silent members",
-        "members",
+        mark("Silent members"),
+        mark("members"),
         False,
-        "Members whose microphone worked and who hardly spoke. A member who was not heard, "
-        "because the device was away or muted, is not called silent.",
+        mark(
+            "Members whose microphone worked and who hardly spoke. A member who was "
+            "not heard, because the device was away or muted, is not called silent."
+        ),
         (0.0, None),
         silent_members,
     ),
     MeasureInfo(
         "turn_taking",
-        "Turn-taking",
-        "share",
+        mark("Turn-taking"),
+        mark("share"),
         True,
-        "How often a turn is picked up by another member within two and a half seconds.",
+        mark("How often a turn is picked up by another member within two and a half seconds."),
         (0.0, 1.0),
         turn_taking,
     ),
     MeasureInfo(
         "answer_gap",
-        "Gap before an answer",
-        "seconds",
+        mark("Gap before an answer"),
+        mark("seconds"),
         None,
-        "The usual silence before another member takes over; below zero they overlap. Long gaps "
-        "may be thinking or drifting apart.",
+        mark(
+            "The usual silence before another member takes over; below zero they "
+            "overlap. Long gaps may be thinking or drifting apart."
+        ),
         (None, None),
         answer_gap,
     ),
     MeasureInfo(
         "wait_time",
-        "Time to think",
-        "seconds",
+        mark("Time to think"),
+        mark("seconds"),
         True,
-        "The usual silence after a question before anyone talks. Three seconds or more let "
-        "people think.",
+        mark(
+            "The usual silence after a question before anyone talks. Three seconds or"
+            " more let people think."
+        ),
         (0.0, None),
         wait_time,
     ),
     MeasureInfo(
         "interruptions",
-        "Interruptions",
-        "per 100 turns",
+        mark("Interruptions"),
+        mark("per 100 turns"),
         False,
-        "Times a member talked over another who then gave way, per hundred turns. Lively talk "
-        "overlaps too. Only where everyone has a microphone of their own.",
+        mark(
+            "Times a member talked over another who then gave way, per hundred turns."
+            " Lively talk overlaps too. Only where everyone has a microphone of their"
+            " own."
+        ),
         (0.0, None),
         interruptions,
     ),
     MeasureInfo(
         "questions",
-        "Questions",
-        "per 100 turns",
+        mark("Questions"),
+        mark("per 100 turns"),
         True,
-        "Questions the members ask, per hundred turns.",
+        mark("Questions the members ask, per hundred turns."),
         (0.0, None),
         questions,
     ),
     MeasureInfo(
         "open_questions",
-        "Open questions",
-        "share of questions",
+        mark("Open questions"),
+        mark("share of questions"),
         True,
-        "The part of the questions that ask for more than a word in answer: why, how, what if.",
+        mark(
+            "The part of the questions that ask for more than a word in answer: why, how, what if."
+        ),
         (0.0, 1.0),
         open_questions,
     ),
     MeasureInfo(
         "talk_moves",
-        "Students' talk moves",
-        "per 100 turns",
+        mark("Students' talk moves"),
+        mark("per 100 turns"),
         True,
-        "Sentences in which members relate to one another, ask for information, claim or give "
-        "evidence, per hundred turns. Only clear cases are counted.",
+        mark(
+            "Sentences in which members relate to one another, ask for information, "
+            "claim or give evidence, per hundred turns. Only clear cases are counted."
+        ),
         (0.0, None),
         _talk_moves,
     ),
     MeasureInfo(
         "teacher_moves",
-        "Teacher's talk moves",
-        "per 100 turns",
+        mark("Teacher's talk moves"),
+        mark("per 100 turns"),
         None,
-        "Sentences in which the teacher keeps everyone together, restates, revoices or presses "
-        "for accuracy or reasoning, per hundred turns of the teacher. Only clear cases.",
+        mark(
+            "Sentences in which the teacher keeps everyone together, restates, "
+            "revoices or presses for accuracy or reasoning, per hundred turns of the "
+            "teacher. Only clear cases."
+        ),
         (0.0, None),
         teacher_moves,
     ),
     MeasureInfo(
         "uptake",
-        "Uptake",
-        "share of turns",
+        mark("Uptake"),
+        mark("share of turns"),
         True,
-        "The part of the turns that take up what another speaker has just said.",
+        mark("The part of the turns that take up what another speaker has just said."),
         (0.0, 1.0),
         uptake,
     ),
     MeasureInfo(
         "claims",
-        "Claims",
-        "share of content turns",
+        mark("Claims"),
+        mark("share of content turns"),
         True,
-        "The part of the turns that make a claim in plain words of claiming. Claims made without "
-        "such words are missed.",
+        mark(
+            "The part of the turns that make a claim in plain words of claiming. "
+            "Claims made without such words are missed."
+        ),
         (0.0, 1.0),
         claims,
     ),
     MeasureInfo(
         "evidence",
-        "Evidence",
-        "share of content turns",
+        mark("Evidence"),
+        mark("share of content turns"),
         True,
-        "The part of the turns that point at evidence or give an example.",
+        mark("The part of the turns that point at evidence or give an example."),
         (0.0, 1.0),
         evidence,
     ),
     MeasureInfo(
         "reasoning",
-        "Reasoning",
-        "share of content turns",
+        mark("Reasoning"),
+        mark("share of content turns"),
         True,
-        "The part of the turns that give a reason: because, so that, if and then.",
+        mark("The part of the turns that give a reason: because, so that, if and then."),
         (0.0, 1.0),
         reasoning,
     ),
     MeasureInfo(
         "argumentation",
-        "Depth of argument",
-        "share of claims",
+        mark("Depth of argument"),
+        mark("share of claims"),
         True,
-        "The part of the claims that are backed or contested within the next three turns.",
+        mark("The part of the claims that are backed or contested within the next three turns."),
         (0.0, 1.0),
         argumentation,
     ),
     MeasureInfo(
         "transactivity",
-        "Building on each other",
-        "share of turns",
+        mark("Building on each other"),
+        mark("share of turns"),
         True,
-        "The part of the turns that work on another member's idea: extend it, doubt it, use it.",
+        mark(
+            "The part of the turns that work on another member's idea: extend it, doubt it, use it."
+        ),
         (0.0, 1.0),
         transactivity,
     ),
     MeasureInfo(
         "topical_cohesion",
-        "Common thread",
-        "cosine",
+        mark("Common thread"),
+        mark("cosine"),
         True,
-        "How much a turn has in common with the turn before, beyond what any two turns of this "
-        "discussion have. It sees words, not meaning.",
+        mark(
+            "How much a turn has in common with the turn before, beyond what any two "
+            "turns of this discussion have. It sees words, not meaning."
+        ),
         (-1.0, 1.0),
         topical_cohesion,
     ),
     MeasureInfo(
         "on_topic",
-        "On topic",
-        "share",
+        mark("On topic"),
+        mark("share"),
         True,
-        "The part of the talk that is close to the lesson's concepts, goal and title, or stands "
-        "amid talk that is. Talk about the topic in quite other words is missed; about one turn "
-        "in twenty of other talk passes by chance.",
+        mark(
+            "The part of the talk that is close to the lesson's concepts, goal and "
+            "title, or stands amid talk that is. Talk about the topic in quite other "
+            "words is missed; about one turn in twenty of other talk passes by "
+            "chance."
+        ),
         (0.0, 1.0),
         on_topic,
     ),
     MeasureInfo(
         "lexical_density",
-        "Density of content",
-        "share",
+        mark("Density of content"),
+        mark("share"),
         None,
-        "The part of the words that carry content. Ordinary talk has about two fifths.",
+        mark("The part of the words that carry content. Ordinary talk has about two fifths."),
         (0.0, 1.0),
         lexical_density,
     ),
     MeasureInfo(
         "lexical_diversity",
-        "Variety of words",
-        "words",
+        mark("Variety of words"),
+        mark("words"),
         True,
-        "How many words the group says, on average, before it begins to repeat itself.",
+        mark("How many words the group says, on average, before it begins to repeat itself."),
         (0.0, None),
         lexical_diversity,
     ),
     MeasureInfo(
         "academic_vocabulary",
-        "Academic words",
-        "share",
+        mark("Academic words"),
+        mark("share"),
         True,
-        "The part of the words that belong to the language of school subjects: compare, evidence, "
-        "factor.",
+        mark(
+            "The part of the words that belong to the language of school subjects: "
+            "compare, evidence, factor."
+        ),
         (0.0, 1.0),
         academic_vocabulary,
     ),
     MeasureInfo(
         "conceptual_density",
-        "Concepts",
-        "per 100 words",
+        mark("Concepts"),
+        mark("per 100 words"),
         True,
-        "Different lesson concepts and recurring special terms, per hundred words.",
+        mark("Different lesson concepts and recurring special terms, per hundred words."),
         (0.0, None),
         conceptual_density,
     ),
     MeasureInfo(
         "sentiment",
-        "Tone of the group",
+        mark("Tone of the group"),
         "",
         None,
-        "Whether the group's words are positive (up to 1) or negative (down to -1). From words "
-        "alone, for the group alone, and a weak sign: friendly people discuss sad things.",
+        mark(
+            "Whether the group's words are positive (up to 1) or negative (down to "
+            "-1). From words alone, for the group alone, and a weak sign: friendly "
+            "people discuss sad things."
+        ),
         (-1.0, 1.0),
         sentiment,
     ),
     MeasureInfo(
         "supportive_interactions",
-        "Support",
-        "turns",
+        mark("Support"),
+        mark("turns"),
         True,
-        "Turns that help, praise, thank or invite another, in plain phrases.",
+        mark("Turns that help, praise, thank or invite another, in plain phrases."),
         (0.0, None),
         supportive_interactions,
     ),
     MeasureInfo(
         "conflict",
-        "Conflict",
-        "turns",
+        mark("Conflict"),
+        mark("turns"),
         False,
-        "Turns in which members turn on each other rather than on the matter, in plain phrases. "
-        "It may be a joke: read the words.",
+        mark(
+            "Turns in which members turn on each other rather than on the matter, in "
+            "plain phrases. It may be a joke: read the words."
+        ),
         (0.0, None),
         conflict,
     ),
     MeasureInfo(
         "words_per_minute",
-        "Words per minute",
-        "words/min",
+        mark("Words per minute"),
+        mark("words/min"),
         None,
-        "How much the group talks.",
+        mark("How much the group talks."),
         (0.0, None),
         words_per_minute,
     ),
@@ -312,6 +348,12 @@ _ALL = (
 
 MEASURES: Mapping[str, MeasureInfo] = MappingProxyType({info.name: info for info in _ALL})
 """Every measure by name, in the order in which a page shows them."""
+
+COUNTED = (
+    mark("seconds"), mark("turns"), mark("words"), mark("questions"), mark("claims"),
+    mark("members"),
+)  # fmt: skip
+"""What a measure may be counted over (its ``n_unit``)."""
 
 
 def measure_discussion(discussion: Discussion, *, sentiment: bool = True) -> list[Measure]:
@@ -329,6 +371,6 @@ def measure_discussion(discussion: Discussion, *, sentiment: bool = True) -> lis
 
 def _doubt(measure: Measure) -> Measure:
     if measure.status == "ok" and measure.coverage < STEADY_COVERAGE:
-        why = "Less than half of the talk was heard well enough to count."
+        why = gettext("Less than half of the talk was heard well enough to count.")
         return replace(measure, status="uncertain", reason=why)
     return measure

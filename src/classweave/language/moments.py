@@ -12,6 +12,7 @@ from typing import Literal
 
 from classweave.language.argumentation import Mark, marks
 from classweave.language.coverage import HEALTHY_SHARE, is_shared_device, seconds_coverage
+from classweave.language.messages import Message, gettext
 from classweave.language.spoken import is_english, sentences
 from classweave.language.transcript import Discussion, Evidence, Measure, Utterance
 from classweave.language.turn_taking import is_backchannel
@@ -49,7 +50,7 @@ class Moment:
     kind: Kind
     start: float
     end: float
-    why: str
+    why: Message
     quote: Quote | None
 
 
@@ -69,29 +70,43 @@ def find_moments(discussion: Discussion, measures: Iterable[Measure]) -> list[Mo
     found: list[Moment] = []
     if is_english(discussion):
         found += _bursts(
-            discussion, "reasoning", {"reasoning", "evidence"}, "{n} turns give reasons or evidence"
+            discussion,
+            "reasoning",
+            {"reasoning", "evidence"},
+            lambda n: gettext("%(n)s turns give reasons or evidence", n=n),
         )
-        found += _bursts(discussion, "disagreement", {"counter"}, "{n} turns object or disagree")
+        found += _bursts(
+            discussion,
+            "disagreement",
+            {"counter"},
+            lambda n: gettext("%(n)s turns object or disagree", n=n),
+        )
         found += _chains(discussion, taken_up)
     found += _silences(discussion)
     found += _one_voice(discussion)
     return sorted(found, key=lambda moment: (moment.start, moment.end))
 
 
-def _bursts(discussion: Discussion, kind: Kind, wanted: set[Mark], why: str) -> list[Moment]:
+def _bursts(
+    discussion: Discussion, kind: Kind, wanted: set[Mark], why: Callable[[int], Message]
+) -> list[Moment]:
     def shows(utterance: Utterance) -> bool:
         return any(marks(s.text) & wanted for s in sentences(heard_text(utterance)))
 
     own = [u for u in discussion.utterances if u.role == "student" and shows(u)]
     least = BURST if kind == "reasoning" else 2
-    return _clusters(discussion, kind, own, least, lambda n: why.format(n=n))
+    return _clusters(discussion, kind, own, least, why)
 
 
 def _chains(discussion: Discussion, evidence: Sequence[Evidence]) -> list[Moment]:
     ids = {e.utterance for e in evidence}
     own = [u for u in discussion.utterances if u.id in ids]
     return _clusters(
-        discussion, "uptake", own, BURST, lambda n: f"{n} turns in a row build on the one before"
+        discussion,
+        "uptake",
+        own,
+        BURST,
+        lambda n: gettext("%(n)s turns close together take up the turn before", n=n),
     )
 
 
@@ -100,7 +115,7 @@ def _clusters(
     kind: Kind,
     utterances: Sequence[Utterance],
     least: int,
-    why: Callable[[int], str],
+    why: Callable[[int], Message],
 ) -> list[Moment]:
     """Groups of at least ``least`` utterances no more than 25 s apart, the largest first."""
     groups: list[list[Utterance]] = []
@@ -139,7 +154,7 @@ def _silences(discussion: Discussion) -> list[Moment]:
             "silence",
             max(discussion.start, before.end - _LEAD_SECONDS),
             until,
-            f"Nobody talked for {gap:.0f} seconds after this",
+            gettext("Nobody talked for %(seconds)s seconds after this", seconds=round(gap)),
             quote_of(before) if before.text.strip() else None,
         )
         for gap, before, until in found[:PER_KIND]
@@ -168,7 +183,7 @@ def _one_voice(discussion: Discussion) -> list[Moment]:
             "one_voice",
             run[0].start,
             run[-1].end,
-            f"One member talked for {seconds:.0f} seconds on end",
+            gettext("One member talked for %(seconds)s seconds on end", seconds=round(seconds)),
             quote_of(max(run, key=lambda u: len(tokens(u.text)))),
         )
         for seconds, run in long[:PER_KIND]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from classweave.language.coverage import is_shared_device, seconds_coverage
+from classweave.language.messages import gettext
 from classweave.language.participation import SHARED_DEVICE, union_seconds
+from classweave.language.spoken import few_turns
 from classweave.language.transcript import Discussion, Evidence, Measure, Utterance, not_enough
 from classweave.language.turn_taking import is_backchannel, turns
-from classweave.language.words import counted, tokens
+from classweave.language.words import tokens
 
 EARLIEST_SECONDS = 0.3
 """An interruption starts at least this long before the other's end."""
@@ -75,11 +77,11 @@ def interruptions(discussion: Discussion) -> Measure:
     for u in students:
         owners.setdefault(u.track, set()).add(u.speaker)
     if any(len(speakers) > 1 for speakers in owners.values()):
-        why = "Several members share a microphone, so who spoke over whom cannot be told."
+        why = gettext("Several members share a microphone, so who spoke over whom cannot be told.")
         return not_enough(name, 0, "turns", cover, why, unit)
     n = sum(not turn.is_teacher for turn in turns(discussion))
     if n < MINIMUM_TURNS:
-        why = f"Only {counted(n, 'turn')} so far; {MINIMUM_TURNS} are needed."
+        why = few_turns(n, MINIMUM_TURNS)
         return not_enough(name, n, "turns", cover, why, unit)
 
     found: list[tuple[Utterance, Utterance]] = []
@@ -100,10 +102,16 @@ def interruptions(discussion: Discussion) -> Measure:
         n_unit="turns",
         coverage=cover,
         status="uncertain" if n < UNCERTAIN_TURNS else "ok",
-        reason="Few turns so far." if n < UNCERTAIN_TURNS else "",
+        reason=gettext("Few turns so far.") if n < UNCERTAIN_TURNS else "",
         unit=unit,
         evidence=tuple(
-            Evidence(second.id, second.start, second.end, second.text, f"over “{first.text}”")
+            Evidence(
+                second.id,
+                second.start,
+                second.end,
+                second.text,
+                gettext("over “%(words)s”", words=first.text),
+            )
             for first, second in found[-5:]
         ),
         details={

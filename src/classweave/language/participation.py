@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from classweave.language.coverage import is_shared_device, not_heard, seconds_coverage
+from classweave.language.messages import gettext, ngettext
 from classweave.language.transcript import Discussion, Evidence, Measure, Utterance, not_enough
 
 MINIMUM_SECONDS = 20.0
@@ -17,7 +18,7 @@ UNCERTAIN_SECONDS = 60.0
 SILENT_SECONDS = 5.0
 SILENT_SHARE = 0.05
 
-SHARED_DEVICE = "One device heard the whole group, so talk cannot be told apart by member."
+SHARED_DEVICE = gettext("One device heard the whole group, so talk cannot be told apart by member.")
 
 
 def union_seconds(spans: Sequence[tuple[float, float]]) -> float:
@@ -114,28 +115,33 @@ def dominance(discussion: Discussion) -> Measure:
 def silent_members(discussion: Discussion) -> Measure:
     """How many members were heard well and yet hardly talked.
 
-    Silent is less than 5 s and less than 5 % of an equal share, whichever is more. A member whose
-    device was away, muted or dead is "not heard", counted in ``details["not_heard"]``.
+    Silent is less than 5 s or 5 % of an equal share, whichever is more. A member whose device was
+    away, muted or dead, or whose sound that still waits to be read could hold that much talk, is
+    "not heard", counted in ``details["not_heard"]``.
     """
     name, cover = "silent_members", seconds_coverage(discussion)
     if is_shared_device(discussion):
         return not_enough(name, 0, "members", cover, SHARED_DEVICE, "members")
-    unheard = not_heard(discussion)
     seconds = speaking_seconds(discussion)
+    limit = max(SILENT_SECONDS, SILENT_SHARE * sum(seconds.values()) / max(1, len(seconds)))
+    unheard = not_heard(discussion) | _unread(discussion, seconds, limit)
     heard = {m: x for m, x in seconds.items() if m not in unheard}
     if not heard:
-        why = "No member's device was heard well enough to tell silence from a quiet microphone."
+        why = gettext(
+            "No member's device was heard well enough to tell silence from a quiet microphone."
+        )
         return not_enough(name, 0, "members", cover, why, "members")
     if discussion.seconds < UNCERTAIN_SECONDS:
-        why = "Less than a minute has passed; too early to call anyone silent."
+        why = gettext("Less than a minute has passed; too early to call anyone silent.")
         return not_enough(name, len(heard), "members", cover, why, "members")
-    limit = max(SILENT_SECONDS, SILENT_SHARE * sum(seconds.values()) / len(seconds))
     silent = [member for member, x in heard.items() if x < limit]
     details = {f"seconds:{m}": x for m, x in seconds.items()}
     details |= {f"silent:{m}": 1.0 for m in silent}
     details |= {f"not_heard:{m}": 1.0 for m in unheard}
     details |= {"not_heard": float(len(unheard)), "limit_seconds": limit}
-    quiet = [_quote(u, "all they said") for u in discussion.utterances if u.speaker in silent]
+    quiet = [
+        _quote(u, gettext("all they said")) for u in discussion.utterances if u.speaker in silent
+    ]
     return Measure(
         name=name,
         value=float(len(silent)),
@@ -150,6 +156,15 @@ def silent_members(discussion: Discussion) -> Measure:
     )
 
 
+def _unread(discussion: Discussion, seconds: dict[str, float], limit: float) -> frozenset[str]:
+    """Members who may have said more than ``limit`` seconds in sound that nobody has read yet."""
+    waiting = dict.fromkeys(seconds, 0.0)
+    for track in discussion.tracks:
+        if track.speaker in waiting:
+            waiting[track.speaker] += track.unread_seconds
+    return frozenset(m for m, x in seconds.items() if x < limit <= x + waiting[m])
+
+
 def _talk(discussion: Discussion, name: str) -> dict[str, float] | Measure:
     """Seconds of talk by member heard, or why they cannot be compared."""
     cover = seconds_coverage(discussion)
@@ -161,10 +176,15 @@ def _talk(discussion: Discussion, name: str) -> dict[str, float] | Measure:
     heard = {m: x for m, x in seconds.items() if m not in unheard or x > 0}
     total = sum(heard.values())
     if len(heard) < 2:
-        why = "Fewer than two members were heard, so there is nothing to compare."
+        why = gettext("Fewer than two members were heard, so there is nothing to compare.")
         return not_enough(name, int(total), "seconds", cover, why, "share")
     if total < MINIMUM_SECONDS:
-        why = f"Only {total:.0f} seconds of talk so far; {MINIMUM_SECONDS:.0f} are needed."
+        why = ngettext(
+            "Only %(n)s second of talk so far; %(needed)s are needed.",
+            "Only %(n)s seconds of talk so far; %(needed)s are needed.",
+            int(total),
+            needed=round(MINIMUM_SECONDS),
+        )
         return not_enough(name, int(total), "seconds", cover, why, "share")
     return heard
 
@@ -187,7 +207,8 @@ def _measure(
         n_unit="seconds",
         coverage=seconds_coverage(discussion),
         status="uncertain" if early or unheard else "ok",
-        reason=_unheard_reason(unheard) or ("Less than a minute of talk so far." if early else ""),
+        reason=_unheard_reason(unheard)
+        or (gettext("Less than a minute of talk so far.") if early else ""),
         unit="share",
         evidence=tuple(evidence),
         details={
@@ -203,8 +224,11 @@ def _measure(
 def _unheard_reason(unheard: frozenset[str]) -> str:
     if not unheard:
         return ""
-    who = "One member was" if len(unheard) == 1 else f"{len(unheard)} members were"
-    return f"{who} not heard well, so this may change."
+    return ngettext(
+        "%(n)s member was not heard well, so this may change.",
+        "%(n)s members were not heard well, so this may change.",
+        len(unheard),
+    )
 
 
 def _one_of_each(discussion: Discussion, members: dict[str, float]) -> list[Evidence]:
@@ -218,7 +242,10 @@ def _one_of_each(discussion: Discussion, members: dict[str, float]) -> list[Evid
                 longest[u.speaker] = u
     ranked = sorted(longest, key=lambda member: -members[member])
     return [
-        _quote(longest[member], f"{100 * members[member] / total:.0f} % of the talk")
+        _quote(
+            longest[member],
+            gettext("%(share)s %% of the talk", share=round(100 * members[member] / total)),
+        )
         for member in ranked
     ]
 

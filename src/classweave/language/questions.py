@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Literal
 
 from classweave.language.coverage import coverage
+from classweave.language.messages import ngettext
 from classweave.language.spoken import (
     ENGLISH_ONLY,
     MIN_TURNS,
@@ -244,7 +245,12 @@ def open_questions(discussion: Discussion) -> Measure:
     _, found = _asked(discussion)
     n = len(found)
     if n < MIN_QUESTIONS:
-        reason = f"Only {n} questions so far; {MIN_QUESTIONS} are needed."
+        reason = ngettext(
+            "Only %(n)s question so far; %(needed)s are needed.",
+            "Only %(n)s questions so far; %(needed)s are needed.",
+            n,
+            needed=MIN_QUESTIONS,
+        )
         return not_enough(name, n, "questions", cover, reason, unit)
     openly = [evidence for evidence in found if evidence.note == "open"]
     return Measure(

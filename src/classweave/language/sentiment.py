@@ -16,9 +16,10 @@ from typing import Protocol, cast
 from vaderSentiment import vaderSentiment  # pyright: ignore[reportMissingTypeStubs]
 
 from classweave.language.coverage import coverage
-from classweave.language.spoken import ENGLISH_ONLY, is_english
+from classweave.language.messages import gettext
+from classweave.language.spoken import ENGLISH_ONLY, few_turns, few_words, is_english
 from classweave.language.transcript import Discussion, Evidence, Measure, not_enough
-from classweave.language.words import counted, heard_text, tokens
+from classweave.language.words import heard_text, tokens
 
 MINIMUM_WORDS = 50
 UNCERTAIN_WORDS = 200
@@ -62,7 +63,7 @@ def sentiment(discussion: Discussion) -> Measure:
             polar.setdefault(minute, Counter()).update(w for w in words if w in lexicon)
     n = sum(length for scores in minutes.values() for _, length in scores)
     if n < MINIMUM_WORDS:
-        why = f"Only {counted(n, 'word')} so far; {MINIMUM_WORDS} are needed."
+        why = few_words(n, MINIMUM_WORDS)
         return not_enough(name, n, "words", cover, why)
     arc = {k: _weighted(scores) for k, scores in sorted(minutes.items())}
     return Measure(
@@ -72,14 +73,14 @@ def sentiment(discussion: Discussion) -> Measure:
         n_unit="words",
         coverage=cover,
         status="uncertain" if n < UNCERTAIN_WORDS else "ok",
-        reason="Few words for a tone." if n < UNCERTAIN_WORDS else "",
+        reason=gettext("Few words for a tone.") if n < UNCERTAIN_WORDS else "",
         evidence=tuple(
             Evidence(
                 "",
                 discussion.start + 60.0 * k,
                 min(discussion.end, discussion.start + 60.0 * (k + 1)),
                 ", ".join(word for word, _ in polar[k].most_common(6)),
-                f"tone {arc[k]:+.2f} in this minute",
+                gettext("tone %(tone)s in this minute", tone=round(arc[k], 2)),
             )
             for k in _extremes(arc)
             if polar[k]
@@ -151,7 +152,7 @@ def _count(discussion: Discussion, name: str, found: list[Evidence]) -> Measure:
     if not is_english(discussion):
         return not_enough(name, 0, "turns", cover, ENGLISH_ONLY, "turns")
     if n < MINIMUM_TURNS:
-        why = f"Only {counted(n, 'turn')} so far; {MINIMUM_TURNS} are needed."
+        why = few_turns(n, MINIMUM_TURNS)
         return not_enough(name, n, "turns", cover, why, "turns")
     return Measure(
         name=name,

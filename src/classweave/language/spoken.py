@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
+from classweave.language.messages import Message, gettext, ngettext
 from classweave.language.transcript import Discussion, Evidence, Utterance
 from classweave.language.words import content_lemmas, heard_text, idf, tokens
 
@@ -135,9 +136,24 @@ def is_english(discussion: Discussion) -> bool:
     return discussion.language.lower().split("-")[0] == "en"
 
 
-ENGLISH_ONLY = "The cues behind this measure are English."
+ENGLISH_ONLY = gettext("The cues behind this measure are English.")
 
 
-def few_turns(n: int) -> str:
+def few_turns(n: int, needed: int = MIN_TURNS) -> Message:
     """Why a rate is not given."""
-    return f"Only {n} turns so far; {MIN_TURNS} are needed."
+    return ngettext(
+        "Only %(n)s turn so far; %(needed)s are needed.",
+        "Only %(n)s turns so far; %(needed)s are needed.",
+        n,
+        needed=needed,
+    )
+
+
+def few_words(n: int, needed: int) -> Message:
+    """Why too few words give no number."""
+    return ngettext(
+        "Only %(n)s word so far; %(needed)s are needed.",
+        "Only %(n)s words so far; %(needed)s are needed.",
+        n,
+        needed=needed,
+    )

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from classweave.language.advice import Past, how, next_steps
 from classweave.language.concepts import key_terms, mentioned
 from classweave.language.measure import MEASURES
+from classweave.language.messages import Message, gettext, ngettext
 from classweave.language.moments import Moment, Quote, find_moments, quote_of
 from classweave.language.topic import Vector, closeness, cosine, lesson_text, vector
 from classweave.language.transcript import Discussion, Measure, Utterance
-from classweave.language.words import HEARD_PROBABILITY, counted, heard_text, tokens
+from classweave.language.words import HEARD_PROBABILITY, heard_text, tokens
 
 MINIMUM_WORDS = 60
 MINIMUM_CONFIDENCE = 0.6
@@ -43,8 +45,8 @@ class Summary:
     concepts_named: tuple[str, ...]
     concepts_missing: tuple[str, ...]
     moments: tuple[Moment, ...]
-    how: tuple[str, ...]
-    next_steps: tuple[str, ...]
+    how: tuple[Message, ...]
+    next_steps: tuple[Message, ...]
     reason: str = ""
 
 
@@ -71,9 +73,14 @@ def summarise(
     what = _central(discussion) if enough else []
     reason = ""
     if not enough:
-        reason = f"Only {counted(words, 'word')} so far; a summary needs {MINIMUM_WORDS}."
+        reason = ngettext(
+            "Only %(n)s word so far; a summary needs %(needed)s.",
+            "Only %(n)s words so far; a summary needs %(needed)s.",
+            words,
+            needed=MINIMUM_WORDS,
+        )
     elif not what:
-        reason = "No line was heard clearly enough to quote."
+        reason = gettext("No line was heard clearly enough to quote.")
     return Summary(
         what=tuple(quote_of(u) for u in what),
         key_terms=tuple(key_terms(discussion)) if enough else (),
@@ -151,10 +158,13 @@ class SessionSummary:
     what: Mapping[str, Quote]
     key_terms: tuple[str, ...]
     concepts_missing: tuple[str, ...]
-    how: tuple[str, ...]
-    next_steps: tuple[str, ...]
+    how: tuple[Message, ...]
+    next_steps: tuple[Message, ...]
     reason: str = ""
 
+
+ALIKE = 0.1
+"""Groups whose values differ by less than this are called alike."""
 
 _COMPARED = ("participation_equality", "turn_taking", "reasoning", "open_questions", "on_topic")
 
@@ -167,9 +177,14 @@ def summarise_session(groups: Sequence[GroupTalk]) -> SessionSummary:
     shared = [term for term, n in terms.most_common() if n > 1 or len(heard) == 1]
     named = {concept for group in groups for concept in group.summary.concepts_named}
     planned = dict.fromkeys(c for group in heard for c in group.discussion.concepts)
-    lines = [line for name in _COMPARED if (line := _compare(heard, name))]
+    lines = [line for name in _COMPARED if (line := _compare(groups, name))]
     if unheard:
-        lines.append(f"Too little was heard of {_join(unheard)} to say what they discussed.")
+        lines.append(
+            gettext(
+                "Too little was heard to say what was discussed: %(groups)s.",
+                groups=tuple(unheard),
+            )
+        )
     steps = Counter(step for group in heard for step in group.summary.next_steps)
     return SessionSummary(
         what={group.name: _most_telling(group) for group in heard},
@@ -177,10 +192,12 @@ def summarise_session(groups: Sequence[GroupTalk]) -> SessionSummary:
         concepts_missing=tuple(c for c in planned if c not in named),
         how=tuple(lines),
         next_steps=tuple(
-            step if len(heard) == 1 else f"{step} ({n} of {len(heard)} groups)"
+            step
+            if len(heard) == 1
+            else gettext("%(step)s (%(n)s of %(groups)s groups)", step=step, n=n, groups=len(heard))
             for step, n in steps.most_common(3)
         ),
-        reason="" if heard else "Too little was heard in any group.",
+        reason="" if heard else gettext("Too little was heard in any group."),
     )
 
 
@@ -196,8 +213,11 @@ def _most_telling(group: GroupTalk) -> Quote:
     )
 
 
-def _compare(groups: Sequence[GroupTalk], name: str) -> str:
-    """Which groups had the least and the most of a measure, when the values are steady."""
+def _compare(groups: Sequence[GroupTalk], name: str) -> Message | None:
+    """Which groups had the least and the most of a measure, of those whose value is steady.
+
+    ``None`` where fewer than two have one: there is nothing to compare.
+    """
     values = {
         group.name: measure.value
         for group in groups
@@ -205,13 +225,24 @@ def _compare(groups: Sequence[GroupTalk], name: str) -> str:
         if measure.name == name and measure.status == "ok" and measure.value is not None
     }
     if len(values) < 2:
-        return ""
+        return None
     low, high = min(values, key=lambda g: values[g]), max(values, key=lambda g: values[g])
-    title = MEASURES[name].title
-    if values[high] - values[low] < 0.1:
-        return f"{title}: all groups alike, about {values[high]:.2f}."
-    return f"{title}: least in {low} ({values[low]:.2f}), most in {high} ({values[high]:.2f})."
-
-
-def _join(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    title, known, total = gettext(MEASURES[name].title), len(values), len(groups)
+    if values[high] - values[low] >= ALIKE:
+        return gettext(
+            "%(title)s: least in %(low)s (%(least)s), most in %(high)s (%(most)s), of"
+            " %(known)s of %(total)s groups with a steady value.",
+            title=title, low=low, least=round(values[low], 2), high=high,
+            most=round(values[high], 2), known=known, total=total,
+        )  # fmt: skip
+    middle = round(fmean(values.values()), 2)
+    if known == total:
+        return gettext(
+            "%(title)s: all %(total)s groups alike, about %(value)s.",
+            title=title, total=total, value=middle,
+        )  # fmt: skip
+    return gettext(
+        "%(title)s: alike in the %(known)s of %(total)s groups with a steady value, about"
+        " %(value)s. Of the others too little is known.",
+        title=title, known=known, total=total, value=middle,
+    )  # fmt: skip

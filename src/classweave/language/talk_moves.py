@@ -17,6 +17,7 @@ from importlib import resources
 from typing import Literal, NamedTuple, get_args
 
 from classweave.language.coverage import coverage
+from classweave.language.messages import gettext
 from classweave.language.questions import THRESHOLD, question_probability
 from classweave.language.spoken import (
     ENGLISH_ONLY,
@@ -292,7 +293,11 @@ def _rate(discussion: Discussion, role: Role, labels: tuple[MoveLabel, ...]) -> 
         n_unit="turns",
         coverage=cover,
         status="uncertain" if doubtful else "ok",
-        reason=f"No clear move in {abstained:.0%} of the sentences." if doubtful else "",
+        reason=gettext(
+            "No clear move in %(share)s %% of the sentences.", share=round(100 * abstained)
+        )
+        if doubtful
+        else "",
         unit=unit,
         evidence=[evidence for evidence, _ in found],
         details={**rates, "abstained": abstained},

@@ -14,8 +14,9 @@ from itertools import pairwise
 
 from classweave.language.concepts import mentions
 from classweave.language.coverage import coverage
+from classweave.language.messages import Message, gettext, ngettext
 from classweave.language.transcript import Discussion, Evidence, Measure, Utterance, not_enough
-from classweave.language.words import content_lemmas, counted, heard_text, idf, word_list
+from classweave.language.words import content_lemmas, heard_text, idf, word_list
 
 MINIMUM_TURNS = 8
 UNCERTAIN_TURNS = 20
@@ -97,10 +98,16 @@ def topical_cohesion(discussion: Discussion) -> Measure:
         n_unit="turns",
         coverage=cover,
         status="uncertain" if n < UNCERTAIN_TURNS else "ok",
-        reason="Few turns so far." if n < UNCERTAIN_TURNS else "",
+        reason=gettext("Few turns so far.") if n < UNCERTAIN_TURNS else "",
         unit="cosine",
         evidence=tuple(
-            Evidence(b.id, b.start, b.end, b.text, f"shares {_shared(va, vb)} with the turn before")
+            Evidence(
+                b.id,
+                b.start,
+                b.end,
+                b.text,
+                gettext("shares %(words)s with the turn before", words=_shared(va, vb)),
+            )
             for (_, va), (b, vb) in linked[:3]
             if _shared(va, vb)
         ),
@@ -146,7 +153,7 @@ def on_topic(discussion: Discussion) -> Measure:
     name, cover = "on_topic", coverage(discussion)
     lesson = vector(lesson_text(discussion), discussion.language)
     if not lesson:
-        why = "The lesson has no concepts, goal or title to compare the talk with."
+        why = gettext("The lesson has no concepts, goal or title to compare the talk with.")
         return not_enough(name, 0, "turns", cover, why, "share")
     spoken = _content_turns(discussion)
     n = len(spoken)
@@ -164,7 +171,7 @@ def on_topic(discussion: Discussion) -> Measure:
         n_unit="turns",
         coverage=cover,
         status="uncertain" if n < UNCERTAIN_TURNS else "ok",
-        reason="Few turns so far." if n < UNCERTAIN_TURNS else "",
+        reason=gettext("Few turns so far.") if n < UNCERTAIN_TURNS else "",
         unit="share",
         evidence=tuple(
             Evidence(u.id, u.start, u.end, u.text)
@@ -190,5 +197,10 @@ def _shared(a: Vector, b: Vector) -> str:
     return ", ".join(f"“{word}”" for word in common[:3])
 
 
-def _few(n: int) -> str:
-    return f"Only {counted(n, 'turn')} with content so far; {MINIMUM_TURNS} are needed."
+def _few(n: int) -> Message:
+    return ngettext(
+        "Only %(n)s turn with content so far; %(needed)s are needed.",
+        "Only %(n)s turns with content so far; %(needed)s are needed.",
+        n,
+        needed=MINIMUM_TURNS,
+    )

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal
 
 from classweave.language.coverage import coverage, is_shared_device
+from classweave.language.messages import gettext
 from classweave.language.participation import SHARED_DEVICE
 from classweave.language.spoken import (
     ENGLISH_ONLY,
@@ -96,12 +97,17 @@ def transactivity(discussion: Discussion) -> Measure:
         quote_turn(turn) for turn, linked in zip(spoken, links, strict=True) if linked == "yes"
     ]
     decided = sum(linked != "uncertain" for linked in links)
+    if not decided:
+        why = gettext("No turn could be decided either way.")
+        return not_enough(name, 0, "turns", cover, why, unit)
     abstained = 1 - decided / n
-    reason = f"{abstained:.0%} of the turns are undecided." if abstained > MAX_ABSTAINED else ""
+    reason = ""
+    if abstained > MAX_ABSTAINED:
+        reason = gettext("%(share)s %% of the turns are undecided.", share=round(100 * abstained))
     return Measure(
         name=name,
-        value=len(found) / decided if decided else 0.0,
-        n=n,
+        value=len(found) / decided,
+        n=decided,
         n_unit="turns",
         coverage=cover,
         status="uncertain" if reason else "ok",

@@ -50,7 +50,8 @@ class Track:
     """What is known of one device's capture: a silent member is only silent if it was heard well.
 
     ``connected_seconds`` counts while the device was connected within the window,
-    ``heard_seconds`` while its microphone delivered a live signal (not muted, not dead).
+    ``heard_seconds`` while its microphone delivered a live signal (not muted, not dead) that has
+    been read. ``unread_seconds`` have arrived and wait to become words: nothing is known of them.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Track:
     heard_seconds: float
     muted: bool = False
     clipping: bool = False
+    unread_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import mean, median
 
 from classweave.language.coverage import coverage, is_shared_device, seconds_coverage
+from classweave.language.messages import gettext, ngettext
 from classweave.language.participation import SHARED_DEVICE
 from classweave.language.questions import classify_question
+from classweave.language.spoken import ENGLISH_ONLY, is_english
 from classweave.language.transcript import (
     Discussion,
     Evidence,
@@ -17,7 +19,7 @@ from classweave.language.transcript import (
     Utterance,
     not_enough,
 )
-from classweave.language.words import counted, is_filler, tokens
+from classweave.language.words import heard_text, is_filler, tokens
 
 ANSWER_SECONDS = 2.5
 """A turn is answered when another member begins within this time of its end (WSW window)."""
@@ -151,15 +153,24 @@ def wait_time(discussion: Discussion) -> Measure:
     name, cover = "wait_time", coverage(discussion)
     if is_shared_device(discussion):
         return not_enough(name, 0, "questions", cover, SHARED_DEVICE, "seconds")
+    if not is_english(discussion):
+        return not_enough(name, 0, "questions", cover, ENGLISH_ONLY, "seconds")
     ordered = sorted(discussion.utterances, key=lambda u: u.start)
+    # Whoever began earlier may still be talking when the question ends: then there is no silence.
+    reached = accumulate((u.end for u in ordered), max)
     waits = [
-        (max(0.0, after.start - question.end), question)
-        for question, after in pairwise(ordered)
-        if classify_question(_last_sentence(question.text)) != "none"
+        (max(0.0, after.start - until), question)
+        for (question, after), until in zip(pairwise(ordered), reached, strict=False)
+        if classify_question(_last_sentence(heard_text(question))) != "none"
     ]
     n = len(waits)
     if n < MINIMUM_QUESTIONS:
-        why = f"Only {counted(n, 'question')} so far; {MINIMUM_QUESTIONS} are needed."
+        why = ngettext(
+            "Only %(n)s question so far; %(needed)s are needed.",
+            "Only %(n)s questions so far; %(needed)s are needed.",
+            n,
+            needed=MINIMUM_QUESTIONS,
+        )
         return not_enough(name, n, "questions", cover, why, "seconds")
     teacher = [wait for wait, question in waits if question.role == "teacher"]
     shortest = sorted(waits, key=lambda pair: pair[0])[:3]
@@ -170,10 +181,16 @@ def wait_time(discussion: Discussion) -> Measure:
         n_unit="questions",
         coverage=cover,
         status="uncertain" if n < UNCERTAIN_QUESTIONS else "ok",
-        reason="Few questions so far." if n < UNCERTAIN_QUESTIONS else "",
+        reason=gettext("Few questions so far.") if n < UNCERTAIN_QUESTIONS else "",
         unit="seconds",
         evidence=tuple(
-            Evidence(q.id, q.start, q.end, q.text, f"{wait:.1f} s of silence followed")
+            Evidence(
+                q.id,
+                q.start,
+                q.end,
+                q.text,
+                gettext("%(seconds)s s of silence followed", seconds=round(wait, 1)),
+            )
             for wait, q in shortest
         ),
         details={"teacher": median(teacher)} if teacher else {},
@@ -195,7 +212,10 @@ def _pair(first: Turn, second: Turn) -> Evidence:
     """The turn that answers, with the gap before it."""
     answer = second.utterances[0]
     gap = second.start - first.end
-    note = f"{gap:.1f} s after the turn before" if gap >= 0 else f"{-gap:.1f} s before it ended"
+    if gap >= 0:
+        note = gettext("%(seconds)s s after the turn before", seconds=round(gap, 1))
+    else:
+        note = gettext("%(seconds)s s before the turn before ended", seconds=round(-gap, 1))
     return Evidence(answer.id, answer.start, answer.end, answer.text, note)
 
 
@@ -204,8 +224,12 @@ def _status(n: int) -> Status:
 
 
 def _early(n: int) -> str:
-    return "Few turns so far." if n < UNCERTAIN_TURNS else ""
+    return gettext("Few turns so far.") if n < UNCERTAIN_TURNS else ""
 
 
 def _few(n: int) -> str:
-    return f"Only {counted(n, 'turn')} so far, too few to see a pattern."
+    return ngettext(
+        "Only %(n)s turn so far, too few to see a pattern.",
+        "Only %(n)s turns so far, too few to see a pattern.",
+        n,
+    )

@@ -17,6 +17,7 @@ from importlib import resources
 from itertools import pairwise
 
 from classweave.language.coverage import coverage, is_shared_device
+from classweave.language.messages import gettext
 from classweave.language.participation import SHARED_DEVICE
 from classweave.language.questions import question_probability
 from classweave.language.spoken import (
@@ -127,7 +128,7 @@ def uptake_probability(previous: str, reply: str) -> float:
 MIN_SOURCE_WORDS = 2
 """A turn with fewer words of content offers nothing to take up."""
 
-ESTIMATE = "an estimate fitted on teachers who answer students"
+ESTIMATE = gettext("An estimate fitted on teachers who answer students.")
 
 MAX_MIDDLE = 0.5
 """With more than this share of turns between ``LOW`` and ``HIGH``, the share is 'uncertain'."""
@@ -159,7 +160,10 @@ def uptake(discussion: Discussion) -> Measure:
     middle = 1 - low - len(high) / n
     doubt = ""
     if middle > MAX_MIDDLE:
-        doubt = f"{middle:.0%} of the turns are neither clearly uptake nor clearly not."
+        doubt = gettext(
+            "%(share)s %% of the turns are neither clearly uptake nor clearly not.",
+            share=round(100 * middle),
+        )
     return Measure(
         name=name,
         value=len(high) / n,
@@ -170,7 +174,7 @@ def uptake(discussion: Discussion) -> Measure:
         reason=doubt or ESTIMATE,
         unit=unit,
         evidence=[
-            quote_turn(turn, f"degree {degree:.2f}")
+            quote_turn(turn, gettext("degree %(degree)s", degree=round(degree, 2)))
             for degree, turn in sorted(high, key=lambda pair: -pair[0])
         ],
         details={

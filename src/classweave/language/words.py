@@ -74,11 +74,6 @@ def word_list(name: str) -> frozenset[str]:
     )
 
 
-def counted(n: int, noun: str) -> str:
-    """A number with its English noun: "1 turn", "3 turns"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def is_filler(token: str) -> bool:
     """Whether a token is a sound of hesitation or assent ("um", "mm") rather than a word."""
     return token in word_list("fillers")

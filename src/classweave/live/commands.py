@@ -12,7 +12,7 @@ import orjson
 import typer
 
 from classweave.live.replay import ReplayDevice, SessionRefused, frames_of, join
-from classweave.speech.decode import UndecodableAudio, decode_file
+from classweave.speech.decode import Samples, UndecodableAudio, decode_file
 
 app = typer.Typer(no_args_is_help=True, help="Live sessions: play recordings into one.")
 
@@ -39,19 +39,30 @@ def replay(
     """
     try:
         sent = asyncio.run(_replay(files, code, url.rstrip("/"), group, speed))
-    except (SessionRefused, UndecodableAudio, FileNotFoundError) as error:
+    except (SessionRefused, UndecodableAudio) as error:
         print(f"classweave live replay: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
-    except httpx.HTTPError:
+    except (httpx.HTTPError, httpx.InvalidURL):
         print(f"classweave live replay: nothing answers at {url}", file=sys.stderr)
         raise typer.Exit(1) from None
     print(orjson.dumps(sent, option=orjson.OPT_INDENT_2).decode())
 
 
+def _sound_of(path: Path) -> Samples:
+    """The recording at ``path``. Raises :class:`UndecodableAudio` with a line that names it."""
+    try:
+        return decode_file(path)
+    except FileNotFoundError:
+        raise UndecodableAudio(f"there is no file {path}") from None
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise UndecodableAudio(f"{path}: {reason}") from None
+
+
 async def _replay(
     files: list[Path], code: str, url: str, group: str | None, speed: float
 ) -> list[dict[str, Any]]:
-    tracks = [frames_of(decode_file(path)) for path in files]
+    tracks = [frames_of(_sound_of(path)) for path in files]
     async with httpx.AsyncClient(base_url=url, timeout=30) as client:
         response = await client.get(f"/api/live/codes/{code}")
         if response.status_code != 200:

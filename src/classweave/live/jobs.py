@@ -9,9 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from classweave.core import clock
-from classweave.core.jobs import enqueue, job_database, jobs
-from classweave.core.settings import Settings
-from classweave.core.storage import open_storage
+from classweave.core.jobs import enqueue, job_database, job_runtime, jobs
 from classweave.core.tenancy import system_actor
 from classweave.live.models import ClassroomSession, Track
 from classweave.live.readiness import write_readiness
@@ -79,4 +77,4 @@ async def _close_unheard(session: AsyncSession, lesson: ClassroomSession) -> Non
 @jobs.task(queue="live", name="live.store_recording", retry=5)
 async def store_recording(organization: str, track_id: str) -> None:
     """Keep the sound of a finished track, where that is allowed."""
-    await store_track(job_database(), open_storage(Settings()), UUID(organization), UUID(track_id))
+    await store_track(job_database(), job_runtime().files, UUID(organization), UUID(track_id))

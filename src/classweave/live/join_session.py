@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +17,7 @@ from classweave.core.identifiers import encode, uuid7
 from classweave.core.problems import Conflict, Invalid, NotFound, TooMany
 from classweave.core.secrets import new_token, token_hash
 from classweave.core.tenancy import Actor, Role
+from classweave.core.text import clean
 from classweave.directory.throttle import Limit, check_blocked, count_attempt, throttle_key
 from classweave.live.access import groups_of, own_participation
 from classweave.live.grouping import read_access_code
@@ -39,8 +39,6 @@ from classweave.live.topics import STAFF, session_topic, to_participant
 # A whole school may share one address and mistype; nobody finds one code of 191 million so.
 GUESSES = Limit(120, timedelta(minutes=5))
 ADDRESS_GUESSES = Limit(1500, timedelta(minutes=5))
-_UNSEEN = ("Cc", "Cf", "Cs")
-_JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +184,7 @@ async def join_as_guest(
     door = await find_by_code(session, code, enter=True)
     if not door.session.allow_display_names:
         raise Conflict("Pick your name from the list.", code="names-only")
-    name = read_display_name(display_name)
+    name = clean(display_name)
     if not 1 <= len(name) <= 40:
         message = "A display name has 1 to 40 letters."
         errors = [{"field": "display_name", "message": message}]
@@ -194,18 +192,6 @@ async def join_as_guest(
     group = next((g for g in door.groups if g.id == group_id), None) or _emptiest(door)
     check_seat(group)
     return await _join(session, door, group, device, name=name, anonymous_id=f"guest-{uuid7()}")
-
-
-def read_display_name(typed: str) -> str:
-    """What a guest typed as a name to show: no control characters, none that turn the line.
-
-    Joiners stay, for they make one emoji of several and one letter of Persian two. A name of
-    nothing visible is no name.
-    """
-    composed = unicodedata.normalize("NFC", " ".join(typed.split()))
-    kept = [c for c in composed if unicodedata.category(c) not in _UNSEEN or c in _JOINERS]
-    seen = any(unicodedata.category(c)[0] not in "MZ" and c not in _JOINERS for c in kept)
-    return "".join(kept).strip() if seen else ""
 
 
 async def join_as_shared_device(

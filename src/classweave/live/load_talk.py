@@ -44,7 +44,11 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class TrackState:
-    """A track as it stands. ``starts`` and ``read_until`` are seconds since the session began."""
+    """A track as it stands.
+
+    ``starts``, ``arrived_until`` and ``read_until`` are seconds since the session began: what
+    lies between the last two waits to become words.
+    """
 
     id: str
     speaker: str | None
@@ -52,6 +56,7 @@ class TrackState:
     muted: bool
     clipping: bool
     starts: float
+    arrived_until: float
     read_until: float
     open: bool
 
@@ -108,7 +113,7 @@ class Talk:
             start=start,
             end=end,
             # Without any track nobody was heard; the language room must not take it for silence.
-            tracks=tuple(_within(t, before.get(t.id), share, end - start) for t in self.tracks)
+            tracks=tuple(_within(t, before.get(t.id), share, start, end) for t in self.tracks)
             or tuple(Track(member, member, 0.0, 0.0) for member in self.members),
             concepts=self.concepts,
             goal=self.goal,
@@ -117,16 +122,24 @@ class Talk:
         )
 
 
-def _within(track: TrackState, before: Totals | None, share: float, seconds: float) -> Track:
-    """What a track gathered within a window, scaled from the nearest mark before it."""
-    start = before or Totals(0.0, 0.0)
+def _within(
+    track: TrackState, before: Totals | None, share: float, start: float, end: float
+) -> Track:
+    """What a track gathered within a window, scaled from the nearest mark before it.
+
+    Sound that has arrived and is not read yet is not heard: nobody knows what is in it.
+    """
+    seconds, mark = end - start, before or Totals(0.0, 0.0)
+    unread = max(0.0, min(end, track.arrived_until) - max(start, track.read_until))
+    heard = min(seconds, share * (track.totals.heard - mark.heard))
     return Track(
         id=track.id,
         speaker=track.speaker,
-        connected_seconds=min(seconds, share * (track.totals.connected - start.connected)),
-        heard_seconds=min(seconds, share * (track.totals.heard - start.heard)),
+        connected_seconds=min(seconds, share * (track.totals.connected - mark.connected)),
+        heard_seconds=max(0.0, min(heard, seconds - unread)),
         muted=track.muted,
         clipping=track.clipping,
+        unread_seconds=unread,
     )
 
 
@@ -305,6 +318,8 @@ async def _tracks(
         last: datetime | None = row.last_chunk_at
         live = row.finished_at is None and last is not None
         connected = float(row.connected_seconds)
+        arrived = row.end_ms / 1000.0
+        read = arrived if row.finished_at else min(row.position / _SPEECH_RATE, arrived)
         found.append(
             TrackState(
                 id=encode("track", row.id),
@@ -313,7 +328,8 @@ async def _tracks(
                 muted=bool(row.is_muted) and live,
                 clipping=float(row.clipping_seconds) > 0.05 * connected,
                 starts=starts,
-                read_until=starts + min(row.position / _SPEECH_RATE, row.end_ms / 1000.0),
+                arrived_until=starts + arrived,
+                read_until=starts + read,
                 open=row.finished_at is None and last is not None and now - last < _STALE,
             )
         )

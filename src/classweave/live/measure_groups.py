@@ -192,7 +192,7 @@ async def measure_and_guide(
         # The session may have been deleted, or words taken back, while we measured.
         if still is None or not await all_there(session, talk):
             return None
-        if not await _store(session, lesson, still, measured, sentiment=sentiment):
+        if not await _store(session, lesson, still, measured, sentiment=sentiment, final=final):
             return measured
         if not final:
             await prompt_if_needed(session, lesson, still, measured.snapshot)
@@ -270,8 +270,15 @@ async def _store(
     measured: Measured,
     *,
     sentiment: bool,
+    final: bool,
 ) -> bool:
-    """Write one run down; ``False`` when another run has already written this window."""
+    """Write one run down; ``False`` when there is nothing new to write.
+
+    The final run corrects what an earlier one wrote of the same window, for words of slower
+    tracks may have come since; any other gives way to a window as new as its own.
+    """
+    if not final and await _last_end(session, group.id) >= measured.end:
+        return False
     rolling, whole = measured.measures["rolling"], measured.measures["whole"]
     talk = measured.talk
     insights: Json = {
@@ -294,10 +301,14 @@ async def _store(
         insights=insights,
         analysis_timestamp=clock.now(),
     )
+    # The time of the first run stays: it ties the transcript's clock to that of the day.
+    new = {name: statement.excluded[name] for name in ("window_start", "phase", "insights")}
     written = await session.scalar(
-        statement.on_conflict_do_nothing(index_elements=["group_id", "window_end"]).returning(
-            Tier1Analysis.id
-        )
+        statement.on_conflict_do_update(
+            index_elements=["group_id", "window_end"],
+            set_=new,
+            where=Tier1Analysis.insights.is_distinct_from(statement.excluded["insights"]),
+        ).returning(Tier1Analysis.id)
     )
     write_group(group, whole, sentiment=sentiment)
     await write_group_metrics(session, lesson, group, talk, whole, measured.end)

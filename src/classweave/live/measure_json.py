@@ -10,6 +10,7 @@ from typing import Any
 from classweave.core.model import Json
 from classweave.language.transcript import Evidence, Measure
 from classweave.live.guidance.rules import DETAILS, Window
+from classweave.live.message_json import restore_messages, with_messages
 
 _LARGEST_SCORE = 999.99
 
@@ -37,33 +38,36 @@ def evidence_as_json(evidence: Sequence[Evidence]) -> list[Json]:
 
 def measure_as_json(measure: Measure) -> Json:
     """A measure with everything that stands behind it."""
-    return {
-        "name": measure.name,
-        "value": _rounded(measure.value),
-        "n": measure.n,
-        "n_unit": measure.n_unit,
-        "unit": measure.unit,
-        "coverage": round(measure.coverage, 4),
-        "status": measure.status,
-        "reason": measure.reason,
-        "evidence": evidence_as_json(measure.evidence),
-        "details": {key: _rounded(value) for key, value in measure.details.items()},
-    }
+    return with_messages(
+        {
+            "name": measure.name,
+            "value": _rounded(measure.value),
+            "n": measure.n,
+            "n_unit": measure.n_unit,
+            "unit": measure.unit,
+            "coverage": round(measure.coverage, 4),
+            "status": measure.status,
+            "reason": measure.reason,
+            "evidence": evidence_as_json(measure.evidence),
+            "details": {key: _rounded(value) for key, value in measure.details.items()},
+        }
+    )
 
 
 def measure_from_json(stored: Mapping[str, Any]) -> Measure:
     """The measure that :func:`measure_as_json` or :func:`values_as_json` kept."""
+    row = restore_messages(stored)
     return Measure(
-        name=stored["name"],
-        value=stored["value"],
-        n=stored["n"],
-        n_unit=stored.get("n_unit", ""),
-        coverage=stored.get("coverage", 1.0),
-        status=stored["status"],
-        reason=stored.get("reason", ""),
-        unit=stored.get("unit", ""),
-        evidence=tuple(Evidence(**evidence) for evidence in stored.get("evidence", ())),
-        details=dict(stored.get("details", {})),
+        name=row["name"],
+        value=row["value"],
+        n=row["n"],
+        n_unit=row.get("n_unit", ""),
+        coverage=row.get("coverage", 1.0),
+        status=row["status"],
+        reason=row.get("reason", ""),
+        unit=row.get("unit", ""),
+        evidence=tuple(Evidence(**evidence) for evidence in row.get("evidence", ())),
+        details=dict(row.get("details", {})),
     )
 
 

@@ -16,6 +16,7 @@ from classweave.core import audit, clock
 from classweave.core.events import emit
 from classweave.core.problems import Conflict, Invalid
 from classweave.core.tenancy import Actor, Role
+from classweave.core.text import clean
 from classweave.directory.models import Enrollment, Student
 from classweave.directory.service import access_class
 from classweave.live.access import access_session, groups_of
@@ -78,7 +79,7 @@ class PlannedGroup:
 def check_plan(plan: Plan) -> None:
     """Raise :class:`Invalid` naming every field that cannot be."""
     errors: list[dict[str, str]] = []
-    if not 1 <= len(plan.title.strip()) <= 200:
+    if not 1 <= len(clean(plan.title)) <= 200:
         errors.append({"field": "title", "message": "Give the session a title (200 letters)."})
     if len(plan.goal) > 2000:
         errors.append({"field": "goal", "message": "At most 2,000 letters."})
@@ -157,7 +158,7 @@ def _apply(lesson: ClassroomSession, plan: Plan) -> None:
     for name in Plan.__dataclass_fields__:
         value = getattr(plan, name)
         setattr(lesson, name, list(value) if name == "concepts" else value)
-    lesson.title = plan.title.strip()
+    lesson.title = clean(plan.title)
     if lesson.status is SessionStatus.SCHEDULED and plan.scheduled_start is None:
         lesson.scheduled_start = start
 
@@ -223,7 +224,7 @@ async def set_groups(
         group = existing.pop(number, None) or StudentGroup(
             organization_id=lesson.organization_id, session_id=lesson.id, group_number=number
         )
-        group.name = planned.name.strip()[:80] or f"Group {number}"
+        group.name = clean(planned.name)[:80] or f"Group {number}"
         group.leader_id = planned.leader
         group.capture_mode = planned.capture_mode
         group.max_size = max(planned.max_size, len(planned.students), 1)

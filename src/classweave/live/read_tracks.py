@@ -44,10 +44,11 @@ OWNED = Gauge("classweave_speech_tracks", "Tracks that this worker owns")
 UTTERANCES = Counter("classweave_utterances", "Utterances recognised")
 FAILURES = Counter("classweave_speech_failures", "Utterances that could not be recognised")
 
-_TICK = 0.07
+# A chunk is half a second of sound: looking oftener costs more than it brings.
+_TICK = 0.15
 _LEASE = timedelta(seconds=8)
 _RENEW_SECONDS = 2.0
-_CLAIM_SECONDS = 0.15
+_CLAIM_SECONDS = 0.5
 _CHUNKS_AT_ONCE = 40
 _TRIES = 3
 _ASIDE = timedelta(seconds=5)
@@ -102,8 +103,7 @@ class SpeechWorker:
                 if time.monotonic() - renewed > _RENEW_SECONDS:
                     await self._renew()
                     renewed = time.monotonic()
-                if time.monotonic() - claimed > _CLAIM_SECONDS:
-                    await self._claim_one()
+                if time.monotonic() - claimed > _CLAIM_SECONDS and not await self._claim_one():
                     claimed = time.monotonic()
                 busy = await self._read() | await self._recognise_oldest()
             except (SQLAlchemyError, OSError) as error:
@@ -117,8 +117,11 @@ class SpeechWorker:
             loop.remove_signal_handler(number)
         self._thread.shutdown(wait=False)
 
-    async def _claim_one(self) -> None:
-        """Take one free track: one at a time, so that workers share what arrives at once."""
+    async def _claim_one(self) -> bool:
+        """Take one free track: one at a time, so that workers share what arrives at once.
+
+        Says whether there was one.
+        """
         now = clock.now()
         async with self._database.transaction() as session:
             rows = (
@@ -136,7 +139,8 @@ class SpeechWorker:
             except Exception as error:  # a cursor that cannot be read
                 await self._set_aside(row.organization_id, row.id, error)
             OWNED.set(len(self._owned))
-            return
+            return True
+        return False
 
     async def _lease(self, organization: UUID, track: UUID) -> dict[str, Any] | None:
         now = clock.now()
@@ -242,41 +246,34 @@ class SpeechWorker:
                 rows = (
                     await session.execute(
                         text(
-                            "SELECT c.track_id, c.seq, c.start_ms, c.duration_ms, c.payload"
+                            "SELECT t.id, CASE WHEN t.closed_at IS NOT NULL THEN t.next_seq END"
+                            " AS closed_at_seq, c.seq, c.start_ms, c.duration_ms, c.payload"
                             " FROM unnest(CAST(:ids AS uuid[]), CAST(:seqs AS bigint[]))"
-                            " AS o (id, seq) CROSS JOIN LATERAL ("
+                            " AS o (id, seq) JOIN live.tracks t ON t.id = o.id LEFT JOIN LATERAL ("
                             " SELECT * FROM live.audio_chunks a WHERE a.track_id = o.id"
-                            " AND a.seq >= o.seq ORDER BY a.seq LIMIT :most) c"
-                            " ORDER BY c.track_id, c.seq"
+                            " AND a.seq >= o.seq ORDER BY a.seq LIMIT :most) c ON true"
+                            " WHERE c.seq IS NOT NULL OR t.closed_at IS NOT NULL"
+                            " ORDER BY t.id, c.seq"
                         ),
                         {"ids": [t.facts.id for t in hungry], "seqs": [t.next_seq for t in hungry],
                          "most": _CHUNKS_AT_ONCE},
                     )
                 ).all()  # fmt: skip
-                ends = (
-                    await session.execute(
-                        text(
-                            "SELECT id, next_seq FROM live.tracks"
-                            " WHERE id = ANY (:ids) AND closed_at IS NOT NULL"
-                        ),
-                        {"ids": [t.facts.id for t in hungry]},
-                    )
-                ).all()
             chunks: dict[UUID, list[Chunk]] = defaultdict(list)
             for row in rows:
-                track = self._owned[row.track_id]
-                chunks[row.track_id].append(
-                    Chunk(
-                        row.seq,
-                        row.start_ms,
-                        row.duration_ms,
-                        track.facts.codec,
-                        row.payload,
-                        track.facts.sample_rate,
+                track = self._owned[row.id]
+                track.closed_at_seq = row.closed_at_seq
+                if row.seq is not None:
+                    chunks[row.id].append(
+                        Chunk(
+                            row.seq,
+                            row.start_ms,
+                            row.duration_ms,
+                            track.facts.codec,
+                            row.payload,
+                            track.facts.sample_rate,
+                        )
                     )
-                )
-            for row in ends:
-                self._owned[row.id].closed_at_seq = row.next_seq
             for track in hungry:
                 try:
                     busy |= await self._feed(track, chunks.get(track.facts.id, []))

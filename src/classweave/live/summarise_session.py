@@ -34,6 +34,7 @@ from classweave.live.load_talk import Marks, Talk, all_there, load_talk, marks_f
 from classweave.live.measure_effect import measure_effects
 from classweave.live.measure_groups import Measured, load_marks, measure_and_guide
 from classweave.live.measure_json import score
+from classweave.live.message_json import with_messages
 from classweave.live.models import (
     ClassroomSession,
     EducationalInsight,
@@ -189,7 +190,7 @@ async def _write(
     )
     for result in results:
         values: dict[str, Any] = {
-            "summary_json": group_summary_json(result),
+            "summary_json": with_messages(group_summary_json(result)),
             "written_by": EXTRACTIVE if result.written is None else result.written.model,
             "analysis_timestamp": now,
         }
@@ -209,7 +210,7 @@ async def _write(
     if together is None:
         return
     values = {
-        "summary_json": session_summary_json(together, results),
+        "summary_json": with_messages(session_summary_json(together, results)),
         "written_by": EXTRACTIVE,
         "analysis_timestamp": now,
     }
@@ -249,8 +250,8 @@ def _insight(
         session_id=lesson.id,
         insight_type=kind,
         title=title,
-        description=said,
-        recommendations=[said] if kind == "next_step" else [],
+        description=str(said),
+        recommendations=[str(said)] if kind == "next_step" else [],
         confidence_level=score(confidence),
         applies_to_type=applies_to,
         applies_to_id=applies_to_id,

@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
@@ -25,7 +25,7 @@ from classweave.core.problems import (
     Unavailable,
 )
 from classweave.web.i18n import mark
-from classweave.web.pages import problem_page, wants_html
+from classweave.web.pages import problem_page, say_when, wants_html
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,8 @@ _IN_PLAIN_WORDS = {
     405: mark("This address does not take such a request."),
     413: mark("What was sent is larger than 16 MB. Nothing was changed."),
 }
+
+_UNSTORABLE = mark("There is a character or a number in it that cannot be kept. Nothing was saved.")
 
 _BY_STATUS: dict[int, type[Problem]] = {
     400: BadRequest,
@@ -53,18 +55,16 @@ async def respond(request: HTTPConnection, problem: Problem) -> Response:
     """Answer ``problem`` in the form the client asked for."""
     if wants_html(request):
         if isinstance(problem, SignInRequired) and request.url.path != "/sign-in":
-            back = quote(request.url.path)
+            url = request.url
+            back = quote(f"{url.path}?{url.query}" if url.query else url.path)
             return RedirectResponse(f"/sign-in?next={back}", status_code=303)
-        return await problem_page(request, problem)
-    headers: dict[str, str] = {}
-    if "retry_after" in problem.extra:
-        headers["Retry-After"] = str(problem.extra["retry_after"])
-    return JSONResponse(
+        return say_when(await problem_page(request, problem), problem)
+    answer = JSONResponse(
         problem.as_json(instance=request.url.path),
         status_code=problem.status,
         media_type="application/problem+json",
-        headers=headers,
     )
+    return say_when(answer, problem)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -100,6 +100,11 @@ def install_error_handlers(app: FastAPI) -> None:
         ]
         return await respond(request, Invalid("Some fields are missing or wrong.", errors=errors))
 
+    async def on_unstorable(request: Request, error: Exception) -> Response:
+        """A text or number arrived that PostgreSQL cannot hold: NUL, half a surrogate pair, …"""
+        log.warning("unstorable", error=type(error).__name__)
+        return await respond(request, Invalid(_UNSTORABLE))
+
     async def on_database(request: Request, error: Exception) -> Response:
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         log.error("database_error", error=type(error).__name__, sqlstate=state)
@@ -116,3 +121,5 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(DBAPIError, on_database)
+    app.add_exception_handler(DataError, on_unstorable)
+    app.add_exception_handler(UnicodeEncodeError, on_unstorable)

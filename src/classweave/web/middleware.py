@@ -40,6 +40,9 @@ class ResponseMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        # With a slash at its end or without, an address is the same.
+        if scope["path"] != "/":
+            scope = {**scope, "path": scope["path"].removesuffix("/")}
         began = time.perf_counter()
         answered = False
         received = 0

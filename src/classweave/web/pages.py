@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote, unquote
 
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.requests import HTTPConnection
 
 from classweave.core.permissions import allowed
@@ -77,6 +77,13 @@ def redirect(location: str, flash: str | None = None, kind: str = "success") -> 
         response.set_cookie(
             _FLASH_COOKIE, quote(f"{kind}:{flash}", safe=":"), httponly=True, samesite="lax"
         )
+    return response
+
+
+def say_when(response: Response, problem: Problem) -> Response:
+    """``response`` with the header that tells who asks too often when to come back."""
+    if "retry_after" in problem.extra:
+        response.headers["Retry-After"] = str(problem.extra["retry_after"])
     return response
 
 

@@ -9,8 +9,8 @@ from classweave.core.permissions import Permission
 from classweave.web.i18n import mark
 from classweave.web.services import NavigationEntry
 
-router = APIRouter(prefix="/compliance", include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 for part in (consents, oversight, audit_trail, requests):
     router.include_router(part.router)
 
-NAVIGATION = (NavigationEntry(mark("Privacy"), "/compliance/", "shield", Permission.AUDIT_READ),)
+NAVIGATION = (NavigationEntry(mark("Privacy"), "/compliance", "shield", Permission.AUDIT_READ),)

@@ -30,7 +30,7 @@ from classweave.web.i18n import mark
 from classweave.web.pages import page
 from classweave.web.requests import CurrentActor, Transaction, allow
 
-router = APIRouter(prefix="/audit")
+router = APIRouter(prefix="/compliance/audit")
 
 Written = Annotated[str, Query(max_length=80)]
 
@@ -46,7 +46,7 @@ async def audit_trail(
     person: Written = "",
     since: Written = "",
     until: Written = "",
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
 ) -> HTMLResponse:
     """Who saw or changed what, the newest first."""
     chosen = await chosen_organization(session, actor, organization)

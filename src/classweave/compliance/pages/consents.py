@@ -33,7 +33,7 @@ from classweave.web.i18n import mark
 from classweave.web.pages import page, redirect
 from classweave.web.requests import CurrentActor, Transaction, allow
 
-router = APIRouter()
+router = APIRouter(prefix="/compliance")
 
 _CLASS_KINDS = (ConsentKind.TAKE_PART, ConsentKind.RECORDING, ConsentKind.ANALYSIS)
 _RECORDED = mark("The decision is recorded. It applies from now on.")

@@ -13,6 +13,7 @@ from classweave.compliance.consent import Evidence
 from classweave.compliance.models import ConsentKind, ConsentMethod, ConsentState
 from classweave.core.problems import Invalid
 from classweave.core.tenancy import Actor
+from classweave.core.text import clean
 from classweave.directory.service import local_today
 from classweave.web.i18n import mark
 
@@ -41,8 +42,13 @@ def start_of(day: date, actor: Actor) -> datetime:
 
 
 def day_of(written: str) -> date | None:
-    """An ISO date, or ``None`` for nothing. Raises ``ValueError``."""
-    return date.fromisoformat(written) if written else None
+    """An ISO date of this age, or ``None`` for nothing. Raises ``ValueError``."""
+    if not written:
+        return None
+    day = date.fromisoformat(written)
+    if not 1900 <= day.year <= 2200:
+        raise ValueError("so far away that a day more or another time zone may not exist")
+    return day
 
 
 def read_evidence(form: FormData, actor: Actor) -> tuple[Evidence, dict[str, str]]:
@@ -62,7 +68,7 @@ def read_evidence(form: FormData, actor: Actor) -> tuple[Evidence, dict[str, str
         method=member_of(ConsentMethod, text_of(form, "method")),
         decided_at=decided_at,
         expires_at=start_of(expires + timedelta(days=1), actor) if expires else None,
-        parent_name=text_of(form, "parent_name") or None,
+        parent_name=clean(text_of(form, "parent_name")) or None,
         parent_email=text_of(form, "parent_email") or None,
         relationship=text_of(form, "relationship") or None,
         note=text_of(form, "note"),

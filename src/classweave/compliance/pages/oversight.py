@@ -32,7 +32,7 @@ from classweave.web.i18n import mark
 from classweave.web.pages import page, redirect
 from classweave.web.requests import CurrentActor, Transaction, allow
 
-router = APIRouter()
+router = APIRouter(prefix="/compliance")
 
 OrganizationChoice = Annotated[OrganizationId | None, Query(alias="organization")]
 
@@ -54,7 +54,7 @@ async def visible_organizations(session: AsyncSession) -> list[tuple[str, str]]:
     return [(encode("org", key), name) for key, name in rows]
 
 
-@router.get("/", dependencies=[allow(Permission.AUDIT_READ)])
+@router.get("", dependencies=[allow(Permission.AUDIT_READ)])
 async def overview(request: Request, session: Transaction, actor: CurrentActor) -> HTMLResponse:
     """Who lacks consent, which requests wait, how long things are kept."""
     classes = await consents_by_class(session)

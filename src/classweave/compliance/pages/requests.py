@@ -30,7 +30,7 @@ from classweave.web.pages import page, redirect
 from classweave.web.requests import CurrentActor, Transaction, allow
 from classweave.web.services import services_of
 
-router = APIRouter()
+router = APIRouter(prefix="/compliance")
 
 RequestId = Annotated[UUID, Prefix("request")]
 

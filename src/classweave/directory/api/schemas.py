@@ -5,16 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from classweave.core.text import clean
 from classweave.directory.ids import OrganizationId, UserId
 from classweave.directory.models import PersonRole, UserStatus
 from classweave.directory.roster import MAXIMUM_NAME
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAXIMUM_NAME)
-]
+
+def _seen(value: str) -> str:
+    if text := clean(value):
+        return text
+    raise ValueError("There is nothing to see in it.")
+
+
+Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_seen)]
+Name = Annotated[str, StringConstraints(max_length=MAXIMUM_NAME), AfterValidator(_seen)]
 Email = Annotated[
     str,
     StringConstraints(

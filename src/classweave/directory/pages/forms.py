@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from classweave.core.identifiers import encode
 from classweave.core.problems import Invalid
+from classweave.core.text import clean
 from classweave.web.i18n import translations
 from classweave.web.pages import page, page_context
 
@@ -41,7 +42,7 @@ def in_readers_language(connection: HTTPConnection, texts: Mapping[str, str]) ->
 
 def filled(value: str) -> str | None:
     """What was typed, or ``None`` where nothing was."""
-    return value.strip() or None
+    return clean(value) or None
 
 
 def show(

@@ -14,7 +14,7 @@ from classweave.directory import reset_password, sign_in
 from classweave.directory.api.authenticate import COOKIE
 from classweave.directory.pages.forms import field_errors, in_readers_language
 from classweave.web.i18n import mark
-from classweave.web.pages import page, redirect
+from classweave.web.pages import page, redirect, say_when
 from classweave.web.requests import CurrentActor, Transaction, allow
 from classweave.web.services import services_of
 
@@ -70,9 +70,7 @@ async def submit_sign_in(
             next=_local(next),
             refusal=refusal,
         )
-        if "retry_after" in result.extra:
-            answer.headers["Retry-After"] = str(result.extra["retry_after"])
-        return answer
+        return say_when(answer, result)
     return _enter(request, result.token, _local(next))
 
 
@@ -125,7 +123,7 @@ async def submit_forgot(
     if refused is None:
         return page(request, "directory/forgot.html", sent=True, email=email, refusal=None)
     refusal = in_readers_language(request, {"text": refused.detail})["text"]
-    return page(
+    answer = page(
         request,
         "directory/forgot.html",
         status=refused.status,
@@ -133,6 +131,7 @@ async def submit_forgot(
         email=email,
         refusal=refusal,
     )
+    return say_when(answer, refused)
 
 
 @router.get("/sign-in/password/{token}", dependencies=[allow(Permission.ANYONE)])

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 
@@ -16,6 +16,7 @@ from classweave.core import audit
 from classweave.core.permissions import Permission
 from classweave.live import guidance_rules, prompt_teacher
 from classweave.live.access import access_session
+from classweave.live.api.body import Body
 from classweave.live.export import Format, prepare_export, students_heard, write_export
 from classweave.live.ids import GroupId, ParticipantId, PromptId, SessionId, TrackId, UtteranceId
 from classweave.live.models import (
@@ -37,12 +38,6 @@ READ = [allow(Permission.SESSION_READ)]
 RUN = [allow(Permission.SESSION_RUN)]
 
 RULES = [allow(Permission.GUIDANCE_RULES)]
-
-
-class Body(BaseModel):
-    """A JSON body of ours: nothing unexpected in it."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class GroupMeasuresOut(Body):

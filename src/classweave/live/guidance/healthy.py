@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from classweave.language.messages import mark
 from classweave.language.transcript import Measure
 
 
@@ -43,28 +44,30 @@ class Healthy:
 
 
 HEALTHY: Mapping[str, Healthy] = {
-    "conflict": Healthy(1.0, False, 3.0, 3.0, "turns against each other"),
-    "silent_members": Healthy(0.0, False, 2.0, 2.0, "members who hardly speak"),
-    "dominance": Healthy(0.65, False, 0.35, 2.0, "one voice has most of the talk", "alarm_share"),
-    "on_topic": Healthy(0.6, True, 0.6, 2.0, "talk away from the lesson"),
-    "quiet_seconds": Healthy(45.0, False, 60.0, 2.0, "nobody is talking"),
-    "participation_equality": Healthy(0.5, True, 0.5, 1.0, "talk unevenly shared"),
-    "conceptual_density": Healthy(1.5, True, 1.5, 1.0, "few of the lesson's ideas named"),
-    "transactivity": Healthy(0.2, True, 0.2, 1.0, "little building on each other"),
-    "interruptions": Healthy(20.0, False, 20.0, 1.0, "members talk over one another"),
-    "reasoning": Healthy(0.1, True, 0.1, 0.5, "few reasons given"),
-    "argumentation": Healthy(0.3, True, 0.3, 0.5, "claims left untested"),
-    "turn_taking": Healthy(0.4, True, 0.4, 0.5, "turns are not picked up"),
-    "open_questions": Healthy(0.2, True, 0.2, 0.25, "few open questions"),
+    "conflict": Healthy(1.0, False, 3.0, 3.0, mark("turns against each other")),
+    "silent_members": Healthy(0.0, False, 2.0, 2.0, mark("members who hardly speak")),
+    "dominance": Healthy(
+        0.65, False, 0.35, 2.0, mark("one voice has most of the talk"), "alarm_share"
+    ),
+    "on_topic": Healthy(0.6, True, 0.6, 2.0, mark("talk away from the lesson")),
+    "quiet_seconds": Healthy(45.0, False, 60.0, 2.0, mark("nobody is talking")),
+    "participation_equality": Healthy(0.5, True, 0.5, 1.0, mark("talk unevenly shared")),
+    "conceptual_density": Healthy(1.5, True, 1.5, 1.0, mark("few of the lesson's ideas named")),
+    "transactivity": Healthy(0.2, True, 0.2, 1.0, mark("little building on each other")),
+    "interruptions": Healthy(20.0, False, 20.0, 1.0, mark("members talk over one another")),
+    "reasoning": Healthy(0.1, True, 0.1, 0.5, mark("few reasons given")),
+    "argumentation": Healthy(0.3, True, 0.3, 0.5, mark("claims left untested")),
+    "turn_taking": Healthy(0.4, True, 0.4, 0.5, mark("turns are not picked up")),
+    "open_questions": Healthy(0.2, True, 0.2, 0.25, mark("few open questions")),
     # Judged after a prompt, but no sign of need by themselves.
-    "evidence": Healthy(0.05, True, 0.1, 0.0, "little evidence"),
-    "claims": Healthy(0.1, True, 0.2, 0.0, "little is claimed"),
-    "questions": Healthy(40.0, False, 40.0, 0.0, "many questions"),
-    "uptake": Healthy(0.05, True, 0.1, 0.0, "little is taken up"),
-    "wait_time": Healthy(0.6, True, 1.0, 0.0, "no time to think"),
-    "topical_cohesion": Healthy(-0.05, True, 0.1, 0.0, "no common thread"),
-    "academic_vocabulary": Healthy(0.01, True, 0.02, 0.0, "few academic words"),
-    "words_per_minute": Healthy(40.0, True, 60.0, 0.0, "little talk"),
+    "evidence": Healthy(0.05, True, 0.1, 0.0, mark("little evidence")),
+    "claims": Healthy(0.1, True, 0.2, 0.0, mark("little is claimed")),
+    "questions": Healthy(40.0, False, 40.0, 0.0, mark("many questions")),
+    "uptake": Healthy(0.05, True, 0.1, 0.0, mark("little is taken up")),
+    "wait_time": Healthy(0.6, True, 1.0, 0.0, mark("no time to think")),
+    "topical_cohesion": Healthy(-0.05, True, 0.1, 0.0, mark("no common thread")),
+    "academic_vocabulary": Healthy(0.01, True, 0.02, 0.0, mark("few academic words")),
+    "words_per_minute": Healthy(40.0, True, 60.0, 0.0, mark("little talk")),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from classweave.language.coverage import HEALTHY_SHARE, seconds_coverage
+from classweave.language.messages import gettext
 from classweave.language.transcript import Discussion, Evidence, Measure, not_enough
 
 NAME = "quiet_seconds"
@@ -17,14 +18,16 @@ def quiet_seconds(discussion: Discussion) -> Measure:
     """
     cover = seconds_coverage(discussion) if discussion.tracks else 0.0
     if cover <= HEALTHY_SHARE:
-        why = "The devices were not heard well enough to tell quiet from not heard."
+        why = gettext("The devices were not heard well enough to tell quiet from not heard.")
         return not_enough(NAME, 0, "seconds", cover, why, "seconds")
     last = max(discussion.utterances, key=lambda u: u.end, default=None)
     since = discussion.start if last is None else max(discussion.start, last.end)
     value = max(0.0, discussion.end - since)
     evidence = ()
     if last is not None:
-        evidence = (Evidence(last.id, last.start, last.end, last.text, "the last that was said"),)
+        evidence = (
+            Evidence(last.id, last.start, last.end, last.text, gettext("the last that was said")),
+        )
     return Measure(
         name=NAME,
         value=value,

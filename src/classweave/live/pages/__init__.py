@@ -37,4 +37,4 @@ for part in (
 ):
     router.include_router(part)
 
-NAVIGATION = (NavigationEntry(mark("Live"), "/live/", "live", Permission.SESSION_READ),)
+NAVIGATION = (NavigationEntry(mark("Live"), "/live", "live", Permission.SESSION_READ),)

@@ -47,7 +47,7 @@ _PREPARE = [allow(Permission.SESSION_PREPARE)]
 _SAVED = mark("Saved.")
 
 
-@router.get("/", dependencies=_READ)
+@router.get("", dependencies=_READ)
 async def lessons_page(request: Request, session: Transaction, actor: CurrentActor) -> Response:
     """My sessions: live now, upcoming, past."""
     return show(

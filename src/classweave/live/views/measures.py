@@ -60,6 +60,14 @@ class Scale:
 
 
 _QUIET = Scale(mark("Seconds of quiet"), percent=False, digits=0, unit=mark("seconds"))
+_SHARES = {
+    "share": "",
+    "cosine": "",
+    "share of turns": mark("of turns"),
+    "share of content turns": mark("of turns with content"),
+    "share of questions": mark("of questions"),
+    "share of claims": mark("of claims"),
+}
 _WHOLE = ("members", "turns", "words", "words/min")
 
 
@@ -70,8 +78,7 @@ def scale_of(name: str) -> Scale:
         return _QUIET if name == quiet.NAME else Scale(name, percent=False, digits=2, unit="")
     percent = info.unit.startswith("share")
     digits = 0 if percent or info.unit in _WHOLE else 2 if info.unit in ("cosine", "") else 1
-    unit = "" if info.unit in ("share", "cosine") else info.unit.removeprefix("share ")
-    return Scale(info.title, percent, digits, unit)
+    return Scale(info.title, percent, digits, _SHARES.get(info.unit, info.unit))
 
 
 Speakers = Mapping[str, str]

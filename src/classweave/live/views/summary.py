@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from classweave.core.model import Json
+from classweave.live.message_json import restore_messages
 from classweave.live.models import (
     ClassroomSession,
     GroupMetrics,
@@ -201,7 +202,7 @@ def _utterances(summary: Json) -> set[str]:
 
 
 def _report(
-    stored: Json,
+    row: Json,
     written_by: str,
     speakers: Speakers,
     pages: dict[str, str],
@@ -209,6 +210,7 @@ def _report(
     playable: bool,
 ) -> Report:
     """A stored summary. Quotes lead to their group's page, which ``pages`` has by public id."""
+    stored = restore_messages(row)
 
     def quote(item: Json) -> QuoteView:
         at = pages.get(item.get("group", ""), page)
