@@ -46,7 +46,7 @@ TITLE = DEMO.lesson.title
 NAMES = {m.key: f"{m.given_name} {m.family_name[0]}." for m in GROUP.members}
 # While one voice takes over; then it stops, and the talk that follows is shared better.
 TAKEN_OVER = [turn for turn in GROUP.turns if turn.end < 80]
-PATIENT = 90_000
+PATIENT = 180_000
 
 
 def monologue() -> Samples:

@@ -189,11 +189,12 @@ async def test_what_no_text_can_have_is_named_and_not_kept(room: Room, character
         assert fields(concepts) == {"concepts"}
 
 
-async def test_notes_and_reasons_of_any_length_are_cut_and_not_lost(room: Room) -> None:
+async def test_notes_that_are_too_long_say_so_and_leave_what_stood(room: Room) -> None:
     async with await room.school.sign_in() as teacher:
-        written = await teacher.put(f"{room.url}/notes", json={"notes": "n" * 30_000})
-        assert written.status_code == 204
-        assert len((await teacher.get(room.url)).json()["teacher_notes"]) == 20_000
+        for written, status in (("n" * 20_000, 204), ("m" * 20_001, 422)):
+            answer = await teacher.put(f"{room.url}/notes", json={"notes": written})
+            assert answer.status_code == status
+        assert (await teacher.get(room.url)).json()["teacher_notes"] == "n" * 20_000
         ended = await teacher.post(f"{room.url}/end", json={"reason": "r" * 5_000})
         assert ended.status_code == 200
 

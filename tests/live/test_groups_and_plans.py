@@ -95,6 +95,14 @@ async def test_auto_groups_hold_the_class(school: School) -> None:
     await teacher.aclose()
 
 
+async def test_an_open_session_keeps_a_group(school: School) -> None:
+    room = await open_room(school)
+    async with await school.sign_in() as teacher:
+        answer = await teacher.put(f"{room.url}/groups", json=[])
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "groups")
+        assert len((await teacher.get(room.url)).json()["groups"]) == 2
+
+
 async def test_groups_that_cannot_be_are_refused_and_nothing_changes(
     school: School, other_school: School
 ) -> None:

@@ -206,6 +206,15 @@ async def test_display_names_only_where_the_teacher_allows_them(school: School) 
         assert problem(answer) == (409, "names-only")
 
 
+async def test_a_group_of_another_session_is_refused(school: School) -> None:
+    room = await open_room(school, allow_display_names=True)
+    other = await open_room(school)
+    async with school.program() as device:
+        group = encode("group", other.groups[0])
+        answer = await join(device, room.code, display_name="Visitor", group=group)
+        assert problem(answer) == (404, "no-such-group")
+
+
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [

@@ -27,6 +27,7 @@ from sound_wire import (
 from classweave.core.identifiers import encode
 from classweave.live.frames import HEADER, MAX_PAYLOAD
 from classweave.live.mute import set_muted
+from classweave.live.receive_sound import store_chunks
 from classweave.live.run_session import move_student, remove_participant
 from school_fixtures import School
 
@@ -143,6 +144,21 @@ async def test_a_repeated_chunk_is_acknowledged_and_not_stored_twice(
             owner, "SELECT connected_seconds FROM live.tracks WHERE id = %s", wire.track
         )
         assert float(seconds) == 0.2
+
+
+async def test_nothing_is_taken_behind_the_last_chunk(
+    room: Room, address: str, owner: psycopg.Connection
+) -> None:
+    joined = await room.student(0)
+    async with greeted(address, joined.token) as wire:
+        future = asyncio.get_running_loop().create_future
+        frames = (chunk(0), chunk(1, last=True), chunk(2))
+        # In one batch, as they come from a device in a hurry.
+        batch = [(wire.track, frame, future()) for frame in frames]
+        async with room.school.database.transaction(room.school.teacher) as session:
+            awaited = await store_chunks(session, room.school.organization_id, batch)
+    assert awaited == {wire.track: 2}
+    assert [c.seq for c in stored(owner, wire.track)] == [0, 1]
 
 
 async def test_a_skipped_number_is_asked_for_again(

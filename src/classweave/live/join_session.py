@@ -189,7 +189,12 @@ async def join_as_guest(
         message = "A display name has 1 to 40 letters."
         errors = [{"field": "display_name", "message": message}]
         raise Invalid(message, code="bad-name", errors=errors)
-    group = next((g for g in door.groups if g.id == group_id), None) or _emptiest(door)
+    if group_id is None:
+        group = _emptiest(door)
+    elif (chosen := next((g for g in door.groups if g.id == group_id), None)) is not None:
+        group = chosen
+    else:
+        raise NotFound("That group is not of this session.", code="no-such-group")
     check_seat(group)
     return await _join(session, door, group, device, name=name, anonymous_id=f"guest-{uuid7()}")
 

@@ -209,10 +209,14 @@ async def set_groups(
     """Replace the groups of a session that has not started.
 
     Groups keep their rows by number, and devices which joined already sit where the new plan puts
-    them. Raises :class:`Invalid` as :func:`check_groups` does.
+    them. Raises :class:`Invalid` as :func:`check_groups` does, and when an open session would be
+    left without any.
     """
     lesson = await access_session(session, actor, session_id, lock=True)
     _editable(lesson)
+    if not groups and lesson.status is SessionStatus.OPEN:
+        message = "An open session has at least one group."
+        raise Invalid(message, errors=[{"field": "groups", "message": message}])
     known = {student.id for student in await roster(session, lesson)}
     placed = check_groups(groups, known)
     existing = {group.group_number: group for group in await groups_of(session, session_id)}

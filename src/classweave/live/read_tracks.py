@@ -48,7 +48,7 @@ FAILURES = Counter("classweave_speech_failures", "Utterances that could not be r
 _TICK = 0.15
 _LEASE = timedelta(seconds=8)
 _RENEW_SECONDS = 2.0
-_CLAIM_SECONDS = 0.5
+_CLAIM_SECONDS = 1.0
 _CHUNKS_AT_ONCE = 40
 _TRIES = 3
 _ASIDE = timedelta(seconds=5)

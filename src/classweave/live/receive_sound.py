@@ -213,6 +213,8 @@ WITH track AS (
     least(:moment, t.started_at + make_interval(secs =>
       (a.start_ms + a.duration_ms / 2.0) / 1000.0)) AS captured_at,
     t.started_at,
+    coalesce(bool_or(a.is_last) OVER (PARTITION BY a.track_id ORDER BY a.seq
+      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), false) AS is_over,
     coalesce(lag(a.start_ms + a.duration_ms) OVER (PARTITION BY a.track_id ORDER BY a.seq),
       t.end_ms) AS before_ms
   FROM arrived a JOIN track t ON t.id = a.track_id
@@ -231,7 +233,7 @@ WITH track AS (
     WHERE s.session_id = n.session_id AND s.event_time <= n.captured_at
       AND s.event_type IN ('started', 'paused', 'resumed', 'ended')
     ORDER BY s.event_time DESC LIMIT 1) e ON true
-  WHERE n.seq = n.due
+  WHERE n.seq = n.due AND NOT n.is_over
 ), stored AS (
   INSERT INTO live.audio_chunks (track_id, organization_id, seq, start_ms, duration_ms, is_silent,
     is_muted, peak_dbfs, rms_dbfs, payload)

@@ -14,7 +14,7 @@ from classweave.core import audit, clock
 from classweave.core.events import emit
 from classweave.core.identifiers import encode
 from classweave.core.jobs import enqueue
-from classweave.core.problems import Conflict, NotFound
+from classweave.core.problems import Conflict, Invalid, NotFound
 from classweave.core.tenancy import Actor
 from classweave.directory.models import Teacher
 from classweave.live.access import access_session, groups_of
@@ -33,6 +33,8 @@ from classweave.live.topics import STAFF, session_topic, to_participant
 
 # Sound that a device still holds when the session ends may arrive for this long.
 GRACE = timedelta(seconds=120)
+
+MOST_NOTES = 20_000
 
 
 async def start_session(session: AsyncSession, actor: Actor, session_id: UUID) -> ClassroomSession:
@@ -205,9 +207,12 @@ async def answer_hand(
 async def write_notes(
     session: AsyncSession, actor: Actor, session_id: UUID, notes: str
 ) -> ClassroomSession:
-    """The teacher's own notes on the session."""
+    """The teacher's own notes on the session. Raises :class:`Invalid` when they are too long."""
+    if len(notes) > MOST_NOTES:
+        message = f"Notes have at most {MOST_NOTES} characters."
+        raise Invalid(message, errors=[{"field": "notes", "message": message}])
     lesson = await access_session(session, actor, session_id, lock=True)
-    lesson.teacher_notes = notes[:20_000]
+    lesson.teacher_notes = notes
     _record(session, lesson, "noted", "wrote notes")
     return lesson
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
+from classweave.core.events import Event
 from classweave.core.permissions import Permission
 from classweave.core.problems import Invalid, NotFound
 from classweave.directory.ids import StudentId
@@ -233,6 +234,15 @@ async def events(request: Request, session: Transaction, actor: CurrentActor) ->
     """Follow what concerns this device and its group."""
     lesson, me = await own_participation(session, actor)
     audience = {to_participant(me.id)} | ({to_group(me.group_id)} if me.group_id else set[str]())
+    mine = to_participant(me.id)
+
+    def ends(event: Event) -> bool:
+        """Removed, replaced by another device, or moved to a group with words of its own."""
+        return mine in event.audience and (
+            event.type in ("removed", "moved")
+            or (event.type == "device" and event.payload["state"] == "replaced")
+        )
+
     return event_stream(
-        request, session_topic(lesson.id), lesson.organization_id, frozenset(audience)
+        request, session_topic(lesson.id), lesson.organization_id, frozenset(audience), ends
     )

@@ -92,7 +92,7 @@ async def make_groups(
 ) -> Response:
     """Mix the class into groups of about the wanted size."""
     lesson = await access_session(session, actor, session_id)
-    if not (size.strip().isdecimal() and 1 <= int(size) <= 12):
+    if size.strip() not in {str(number) for number in range(1, 13)}:
         plan = await read_group_plan(session, lesson)
         return _show(request, lesson, plan, {"size": in_readers_words(request, _SIZE)}, size)
     wanted = replace(plan_of(lesson), target_group_size=int(size))
@@ -138,7 +138,8 @@ def _typed(form: FormData, known: GroupPlan) -> GroupPlan:
 
 
 def _number(written: str, most: int) -> int:
-    return int(written) if written.isdecimal() and int(written) <= most else 0
+    known = {str(number): number for number in range(1, most + 1)}
+    return known.get(written, 0)
 
 
 def _has_two_leaders(plan: GroupPlan) -> bool:
