@@ -337,6 +337,10 @@ async def test_a_one_time_link_signs_in_once(
     await browser.open(link)
     assert "Teacher" in await browser.open("/account")
     await Browser(app).open(link, 401)
+    # In a browser that is signed in already, a spent link still leads to where it was going.
+    for target, expected in (("/live", "/live"), ("//elsewhere.example", "/")):
+        answer = await browser.http.get(f"{link}?next={target}")
+        assert answer.headers["location"] == expected
 
 
 async def test_next_leads_only_to_our_own_pages(app: FastAPI, teacher_email: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -14,7 +16,7 @@ import httpx
 import psutil
 
 from classweave.core.postgres import DatabaseUrls, EmbeddedPostgres
-from classweave.core.runtime import Runtime, connect, open_postgres
+from classweave.core.runtime import connect, open_postgres
 from classweave.core.secrets import signing_key
 from classweave.core.settings import Settings
 from classweave.demonstration.report import Report, make_report
@@ -22,12 +24,13 @@ from classweave.demonstration.seed_school import SeededSchool, bearer_token, see
 from classweave.demonstration.stage_lesson import Stage, Teacher, open_lesson, play_lesson
 from classweave.directory.models import User
 from classweave.directory.sign_in import create_sign_in_link
-from classweave.live.demo.lesson import load_demo
+from classweave.live.demo.lesson import Demo, DemoGroup, load_demo
 from classweave.supervisor import Supervisor
 
 _STARTUP_SECONDS = 90
 _SUMMARY_SECONDS = 240
 _ROUNDS = 24
+_PAUSE_SECONDS = 10
 
 
 class DemoFailed(RuntimeError):
@@ -47,6 +50,9 @@ def free_port(wanted: int, host: str) -> int:
 def run_demo(settings: Settings, *, once: bool, speed: float) -> Report | None:
     """Run the demonstration; returns the report of ``once``. Raises :class:`DemoFailed`."""
     settings = settings.model_copy(update={"port": free_port(settings.port, settings.host)})
+    # The parts share this terminal: what they do every day is not what one came to see.
+    os.environ.setdefault("CLASSWEAVE_LOG_LEVEL", "warning")
+    _say("Starting the database and the workers; this may take a minute …")
     with open_postgres(settings) as (urls, postgres):
         return asyncio.run(_run(settings, urls, postgres, once=once, speed=speed))
 
@@ -88,30 +94,78 @@ async def _play(
         demo = load_demo()
         school = await seed_school(runtime.database, demo.school)
         await _until_ready(url)
+        _say(f"Classweave answers at {url}")
         teacher = Teacher(url, await bearer_token(runtime.database, school.teacher))
         if once:
-            stage = await open_lesson(teacher, school, demo, demo.groups, speed)
-            _say(f"a lesson of {len(stage.devices)} devices plays at {speed:g} times real speed")
-            before = _cpu_seconds()
-            await play_lesson(teacher, stage, speed)
-            await _react(teacher, stage)
-            await _end(teacher, stage)
-            spent = _cpu_seconds() - before
-            return await make_report(teacher, stage, demo.groups, spent)
+            return await _hold_once(teacher, school, demo, speed)
+        # Found again: the program's own sign-in spent every link made before it.
+        school = await seed_school(runtime.database, demo.school)
         groups = [group for group in demo.groups if group.kind != "reference"]
-        for number in range(_ROUNDS):
-            stage = await open_lesson(teacher, school, demo, groups, speed)
-            if number == 0:
-                # Found again: the program's own sign-in spent every link made before it.
-                await _welcome(runtime, await seed_school(runtime.database, demo.school), url)
-            _say(
-                f"Lesson {number + 1} is under way: {url}/live/sessions/{stage.session}/console\n"
-                f"Join it as a student on any device: {url}/join/{stage.code}"
-            )
-            await play_lesson(teacher, stage, speed)
-            await _end(teacher, stage)
-            _say(f"the lesson is over: {url}/live/sessions/{stage.session}/summary")
+        welcomed = False
+        for number in range(1, _ROUNDS + 1):
+            try:
+                await _end_interrupted(teacher, demo)
+                stage = await _prepare(teacher, school, demo, groups, speed)
+                if not welcomed:
+                    _welcome(signing_key(settings), school, url, stage, _minutes(groups, speed))
+                    welcomed = True
+                _say(
+                    f"Lesson {number} is under way. The teacher sees it at "
+                    f"{url}{_console(stage)}\n"
+                    f"Join it as a student on any device: {url}/join/{stage.code}"
+                )
+                await play_lesson(teacher, stage, speed)
+                await _end(teacher, stage)
+                _say(f"Lesson {number} is over: {url}/live/sessions/{stage.session}/summary")
+            except Exception as error:  # whatever it was, the installation stays
+                _say(f"Lesson {number} went wrong ({_in_words(error)}). The next begins soon.")
+                await asyncio.sleep(_PAUSE_SECONDS)
     return None
+
+
+async def _hold_once(teacher: Teacher, school: SeededSchool, demo: Demo, speed: float) -> Report:
+    """The unattended lesson and its report. Raises :class:`DemoFailed` or ``RuntimeError``."""
+    try:
+        await _end_interrupted(teacher, demo)
+        stage = await _prepare(teacher, school, demo, demo.groups, speed)
+        _say(f"The lesson plays at {speed:g} times real speed: {_minutes(demo.groups, speed)}")
+        before = _cpu_seconds()
+        await play_lesson(teacher, stage, speed)
+        await _react(teacher, stage)
+        await _end(teacher, stage)
+        spent = _cpu_seconds() - before
+        return await make_report(teacher, stage, demo.groups, spent)
+    except httpx.HTTPError as error:
+        raise DemoFailed(f"the server did not answer: {_in_words(error)}") from error
+
+
+async def _prepare(
+    teacher: Teacher, school: SeededSchool, demo: Demo, groups: Sequence[DemoGroup], speed: float
+) -> Stage:
+    devices = sum(len(group.tracks()) for group in groups)
+    _say(f"Preparing the lesson: {devices} devices join, which may take a minute …")
+    return await open_lesson(teacher, school, demo, groups, speed)
+
+
+async def _end_interrupted(teacher: Teacher, demo: Demo) -> None:
+    """End the lessons that were broken off: a teacher may hold only a few at once."""
+    for lesson in await teacher.call("GET", "/sessions"):
+        if lesson["title"] == demo.lesson.title and lesson["status"] in ("open", "live", "paused"):
+            await teacher.advance(lesson["id"], "end", reason="the demo lesson was broken off")
+
+
+def _minutes(groups: Sequence[DemoGroup], speed: float) -> str:
+    minutes = max(1, round(max(group.seconds for group in groups) / speed / 60))
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
+
+
+def _console(stage: Stage) -> str:
+    return f"/live/sessions/{stage.session}/console"
+
+
+def _in_words(error: Exception) -> str:
+    first_line = str(error).strip().partition("\n")[0]
+    return first_line or type(error).__name__
 
 
 async def _until_ready(url: str) -> None:
@@ -134,11 +188,10 @@ async def _react(teacher: Teacher, stage: Stage) -> None:
 
 
 async def _end(teacher: Teacher, stage: Stage) -> None:
-    await teacher.call("POST", f"/sessions/{stage.session}/end", reason="the demo lesson is over")
+    await teacher.advance(stage.session, "end", reason="the demo lesson is over")
     deadline = time.monotonic() + _SUMMARY_SECONDS
     while time.monotonic() < deadline:
-        response = await teacher.http.get(f"/api/live/sessions/{stage.session}/summary")
-        if response.status_code == 200 and response.json().get("groups"):
+        if (await teacher.call("GET", f"/sessions/{stage.session}/summary"))["groups"]:
             return
         await asyncio.sleep(0.5)
     raise DemoFailed(f"no summary was written within {_SUMMARY_SECONDS} s")
@@ -158,21 +211,19 @@ def _cpu_seconds() -> float:
     return total
 
 
-async def _welcome(runtime: Runtime, school: SeededSchool, url: str) -> None:
-    key = signing_key(runtime.settings)
-
-    def link(user: User) -> str:
-        return create_sign_in_link(key, url, user, valid=timedelta(days=7))
+def _welcome(key: bytes, school: SeededSchool, url: str, stage: Stage, minutes: str) -> None:
+    def link(user: User, to: str) -> str:
+        return f"{create_sign_in_link(key, url, user, valid=timedelta(days=7))}?next={to}"
 
     _say(
         f"""
-Classweave is at {url}
+  teacher        {link(school.teacher, _console(stage))}
+  student        {link(school.student, f"/join/{stage.code}")}
+  administrator  {link(school.administrator, "/organization")}
 
-  teacher        {link(school.teacher)}
-  student        {link(school.student)}
-  administrator  {link(school.administrator)}
-
-Each link signs in once. Ctrl-C stops everything.
+Each link signs in once, the teacher to the console, the student to the door of the lesson.
+A lesson lasts about {minutes}; then the next begins with a new code and is printed below.
+Anybody joins it as a student with its /join/CODE address. Ctrl-C stops everything.
 """
     )
 

@@ -76,26 +76,26 @@ async def submit_sign_in(
 
 @router.get("/sign-in/link/{token}", dependencies=[allow(Permission.ANYONE)])
 async def follow_sign_in_link(
-    request: Request, session: Transaction, actor: CurrentActor, token: str
+    request: Request, session: Transaction, actor: CurrentActor, token: str, next: str = "/"
 ) -> Response:
-    """Sign in by a one-time link."""
+    """Sign in by a one-time link, and go on to ``next``."""
     key = services_of(request).signing_key
     try:
         signed = await sign_in.use_sign_in_link(session, key, actor, token)
     except Problem as problem:
         # Somebody who is signed in and follows an old link again need not be stopped.
         if actor.signed_in and actor.role is not Role.PARTICIPANT:
-            return redirect("/")
+            return redirect(_local(next))
         refusal = in_readers_language(request, {"text": problem.detail})["text"]
         return page(
             request,
             "directory/sign_in.html",
             status=problem.status,
             email="",
-            next="/",
+            next=_local(next),
             refusal=refusal,
         )
-    return _enter(request, signed.token, "/")
+    return _enter(request, signed.token, _local(next))
 
 
 @router.post("/sign-out", dependencies=[allow(Permission.ANYONE)])
