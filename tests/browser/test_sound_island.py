@@ -142,13 +142,14 @@ def test_sound_arrives_whole(
     until(page, lambda: len(server.stored) >= 16, "6 s of sound")
     chunks = list(server.stored)
     rate = RATE if codec == "opus" else 16_000
-    assert server.hellos[0] == {
+    hello = dict(server.hellos[0])
+    assert 0 <= hello.pop("elapsed_ms") < 1_000  # the connection may take a moment
+    assert hello == {
         "type": "hello",
         "protocol": 1,
         "track": None,
         "codec": codec,
         "sample_rate": rate,
-        "elapsed_ms": 0,
         "device": "laptop",
     }
     assert_whole(chunks)
