@@ -92,10 +92,10 @@ async def make_groups(
 ) -> Response:
     """Mix the class into groups of about the wanted size."""
     lesson = await access_session(session, actor, session_id)
-    if size.strip() not in {str(number) for number in range(1, 13)}:
+    if not (students := _number(size.strip(), 12)):
         plan = await read_group_plan(session, lesson)
         return _show(request, lesson, plan, {"size": in_readers_words(request, _SIZE)}, size)
-    wanted = replace(plan_of(lesson), target_group_size=int(size))
+    wanted = replace(plan_of(lesson), target_group_size=students)
     await update_session(session, actor, session_id, wanted)
     await auto_group(session, actor, session_id)
     return redirect(
@@ -138,8 +138,8 @@ def _typed(form: FormData, known: GroupPlan) -> GroupPlan:
 
 
 def _number(written: str, most: int) -> int:
-    known = {str(number): number for number in range(1, most + 1)}
-    return known.get(written, 0)
+    """The number that is written, from 1 to ``most``; 0 for anything else."""
+    return next((number for number in range(1, most + 1) if written == str(number)), 0)
 
 
 def _has_two_leaders(plan: GroupPlan) -> bool:
