@@ -61,6 +61,7 @@ class Supervisor:
             "CLASSWEAVE_DATA_DIR": str(settings.data_dir),
             "CLASSWEAVE_HOST": settings.host,
             "CLASSWEAVE_PORT": str(settings.port),
+            "CLASSWEAVE_LOG_LEVEL": settings.log_level,
             "CLASSWEAVE_SPEECH_WORKERS": str(settings.speech_workers),
             "CLASSWEAVE_DATABASE_URL": urls.owner.render_as_string(hide_password=False),
             "CLASSWEAVE_APP_DATABASE_URL": urls.app.render_as_string(hide_password=False),

@@ -18,6 +18,8 @@ from sqlalchemy import select, text
 
 from classweave.compliance.models import ConsentKind, ConsentState
 from classweave.core.identifiers import encode
+from classweave.core.jobs import use_runtime
+from classweave.core.runtime import Runtime
 from classweave.core.settings import Settings
 from classweave.live.models import (
     EducationalInsight,
@@ -151,17 +153,13 @@ async def test_a_long_discussion_is_sent_in_part() -> None:
     assert model.asked[0]["messages"][1]["content"].count("\n") <= 402
 
 
-async def test_a_session_is_summarised_with_quotations(
-    school: School, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_session_is_summarised_with_quotations(school: School, runtime: Runtime) -> None:
     lesson = await start_lesson(school)
     for key, group in zip(("group_a", "group_b"), lesson.groups, strict=True):
         await hear(lesson, key, group)
     await end_lesson(lesson)
     answer = sentences(("They explained floating by density.", [8]))
-    with a_model(answer) as model:
-        monkeypatch.setenv("CLASSWEAVE_LLM_URL", f"http://127.0.0.1:{model.server_port}/v1")
-        monkeypatch.setenv("CLASSWEAVE_LLM_MODEL", "a-model")
+    with a_model(answer) as model, use_runtime(replace(runtime, settings=settings_of(model))):
         await summarise_session(school.database, lesson.organization, lesson.session_id)
     assert len(model.asked) == 2
     async with school.database.transaction(lesson.system()) as session:
@@ -200,7 +198,6 @@ async def test_a_session_is_summarised_with_quotations(
     assert any("quiet members" in i.description for i in insights)
     assert events == 1
     # Once more: the same rows again, no second set, and without a model the quotations stand.
-    monkeypatch.delenv("CLASSWEAVE_LLM_URL")
     await summarise_session(school.database, lesson.organization, lesson.session_id)
     async with school.database.transaction(lesson.system()) as session:
         again = list(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -49,9 +48,11 @@ def free_port(wanted: int, host: str) -> int:
 
 def run_demo(settings: Settings, *, once: bool, speed: float) -> Report | None:
     """Run the demonstration; returns the report of ``once``. Raises :class:`DemoFailed`."""
-    settings = settings.model_copy(update={"port": free_port(settings.port, settings.host)})
-    # The parts share this terminal: what they do every day is not what one came to see.
-    os.environ.setdefault("CLASSWEAVE_LOG_LEVEL", "warning")
+    own: dict[str, object] = {"port": free_port(settings.port, settings.host)}
+    if "log_level" not in settings.model_fields_set:
+        # The parts share this terminal: what they do every day is not what one came to see.
+        own["log_level"] = "warning"
+    settings = settings.model_copy(update=own)
     _say("Starting the database and the workers; this may take a minute …")
     with open_postgres(settings) as (urls, postgres):
         return asyncio.run(_run(settings, urls, postgres, once=once, speed=speed))

@@ -20,8 +20,8 @@ from classweave.core import audit, clock
 from classweave.core.database import Database
 from classweave.core.events import emit
 from classweave.core.identifiers import encode
+from classweave.core.jobs import job_runtime
 from classweave.core.model import Json
-from classweave.core.settings import Settings
 from classweave.core.tenancy import system_actor
 from classweave.language.moments import Quote
 from classweave.language.summarise import GroupTalk, Summary, summarise
@@ -119,9 +119,8 @@ async def _summarise_group(
     whole = measured.windows.whole
     measures = list(measured.measures["whole"].values())
     summary = await asyncio.to_thread(summarise, whole, measures, past)
-    written = (
-        await write_summary(Settings(), whole.utterances, lesson.goal) if summary.what else None
-    )
+    settings = job_runtime().settings
+    written = await write_summary(settings, whole.utterances, lesson.goal) if summary.what else None
     return GroupResult(group, measured, summary, written)
 
 
