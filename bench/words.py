@@ -118,8 +118,11 @@ def utterances(samples: Samples) -> list[Cut]:
 
 def live_text(recogniser: WhisperRecogniser, samples: Samples) -> str:
     """Words of the live path."""
-    heard = (recogniser.recognise(c.samples, "en") for c in utterances(samples) if c.samples.size)
-    return " ".join(recognition.text for recognition in heard)
+    heard: list[str] = []
+    for cut in utterances(samples):
+        before = heard[-1] if heard and cut.continues else None
+        heard.append(recogniser.recognise(cut.samples, "en", before).text)
+    return " ".join(heard)
 
 
 def padded_text(model: Any, samples: Samples) -> str:

@@ -233,9 +233,9 @@ async def test_words_on_their_way_do_not_outlive_a_withdrawal(
         group_id=room.groups[0], participant_id=joined.participant.id, codec="pcm16",
         sample_rate=16_000, started_at=clock.now(), session_start=clock.now(), language="en",
         known_language=None, speaker_name="A name", shared=False, record=False, transcribe=True,
-        cuts=0, model="test",
+        cuts=0, said=None, model="test",
     )  # fmt: skip
-    cut = Cut(None, 0.0, 1.0, 0.0, 1.0, 1.0, Cursor(seq=1))
+    cut = Cut(None, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, Cursor(seq=1))
     words = Recognition("Corks.", (Word("Corks.", 0.0, 0.5, 0.9),), "en", 1.0, 0.0, -0.1, 1.0)
     with pytest.raises(LeaseLost):
         await commit_cut(school.database, facts, "worker", cut, words)

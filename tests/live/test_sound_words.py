@@ -318,6 +318,41 @@ async def test_two_workers_write_every_utterance_once(
     assert len({(row.track, row.cut) for row in said}) == 6
 
 
+class Listening(WhisperRecogniser):
+    """The real model, which remembers what it was told came just before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str | None] = []
+
+    def recognise(
+        self, samples: Samples, language: str | None = None, prompt: str | None = None
+    ) -> Recognition:
+        self.told.append(prompt)
+        return super().recognise(samples, language, prompt)
+
+
+async def test_a_new_owner_of_a_track_knows_what_was_said_before(
+    room: Room, runtime: Runtime, clips: list[Clip], owner: psycopg.Connection
+) -> None:
+    """What helps to hear the next words is in the database, so that a crash changes none."""
+    first, second = clips
+    quick = layout(0.5, first.samples[: int((first.end + 0.1) * SAMPLE_RATE)], 0.75, second.samples)
+    track = await open_on(room, await room.student(0))
+    frames = frames_of(quick)
+    recogniser = Listening()
+    half = next(i for i, f in enumerate(frames) if f.start_ms > (first.end + 1.2) * 1000)
+    await arrive(room, track, frames[:half])
+    async with working(runtime, recogniser, "first"):
+        await until(lambda: len(transcript(owner, room)) == 1, "the first words")
+    await arrive(room, track, frames[half:])
+    async with working(runtime, recogniser, "second"):
+        await read_to_the_end(owner, track)
+    said = transcript(owner, room)
+    assert len(said) == 2
+    assert recogniser.told == [None, said[0].content]
+
+
 async def test_who_lost_the_lease_writes_nothing(room: Room, owner: psycopg.Connection) -> None:
     joined = await room.student(0)
     track = await open_on(room, joined)
@@ -326,13 +361,16 @@ async def test_who_lost_the_lease_writes_nothing(room: Room, owner: psycopg.Conn
         " live.participants p WHERE t.id = %s AND s.id = t.session_id AND p.id = t.participant_id"
         " RETURNING t.id, t.organization_id, t.session_id, t.group_id, t.participant_id,"
         " t.codec::text, t.sample_rate, t.started_at, t.cuts, t.language_code, s.actual_start,"
-        " s.language, s.recording_enabled, s.transcription_enabled, p.display_name, p.is_shared",
+        " s.language, s.recording_enabled, s.transcription_enabled, p.display_name, p.is_shared,"
+        " NULL AS said",
         (track,),
     )
     names = [column.name for column in row.description or ()]
     facts = TrackFacts.of(dict(zip(names, row.fetchone() or (), strict=True)), "test")
     words = Recognition("Corks.", (Word("Corks.", 0.0, 0.5, 0.9),), "en", 1.0, 0.0, -0.1, 1.0)
-    cut = Cut(np.zeros(1600, np.float32), 0.0, 1.0, 0.1, 0.6, 0.5, Cursor(seq=3, position=16_000))
+    cut = Cut(
+        np.zeros(1600, np.float32), 0.0, 1.0, 0.1, 0.6, 0.5, 0.1, Cursor(seq=3, position=16_000)
+    )
     with pytest.raises(LeaseLost):
         await commit_cut(room.school.database, facts, "one", cut, words)
     assert (transcript(owner, room), facts.cuts) == ([], 0)
@@ -430,10 +468,10 @@ async def test_measures_are_asked_for_only_where_analysis_is_on(
             owner, "SELECT actual_start FROM live.classroom_sessions WHERE id = %s", room.id
         ),
         session_start=None, language="en", known_language=None, speaker_name="Ada", shared=False,
-        record=False, transcribe=True, cuts=0, model="test",
+        record=False, transcribe=True, cuts=0, said=None, model="test",
     )  # fmt: skip
     words = Recognition("Corks.", (Word("Corks.", 0.0, 0.5, 0.9),), "en", 1.0, 0.0, -0.1, 1.0)
-    cut = Cut(np.zeros(1600, np.float32), 40.0, 41.0, 40.1, 40.6, 0.5, Cursor(seq=1))
+    cut = Cut(np.zeros(1600, np.float32), 40.0, 41.0, 40.1, 40.6, 0.5, 40.1, Cursor(seq=1))
     await commit_cut(school.database, facts, "one", cut, words)
     waiting = value(
         owner,

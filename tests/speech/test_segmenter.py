@@ -58,7 +58,15 @@ def cuts_of(chunks: list[Chunk], cutting: Cutting | None = None) -> list[Cut]:
 
 def fingerprint(cut: Cut) -> tuple[object, ...]:
     sound = None if cut.samples is None else cut.samples.tobytes()
-    return (cut.start_s, cut.end_s, cut.speech_start_s, cut.speech_end_s, cut.speech_seconds, sound)
+    return (
+        cut.start_s,
+        cut.end_s,
+        cut.speech_start_s,
+        cut.speech_end_s,
+        cut.speech_seconds,
+        cut.quiet_s,
+        sound,
+    )
 
 
 def run_with_kills(chunks: list[Chunk], dice: random.Random, likely: float) -> list[object]:
@@ -135,6 +143,14 @@ def test_cuts_follow_each_other_without_gap_or_overlap() -> None:
         assert before.end_s <= after.start_s
         assert before.cursor.position < after.cursor.position
         assert before.cursor.seq <= after.cursor.seq
+
+
+@pytest.mark.parametrize(("pause", "continues"), [(0.8, True), (2.0, False)])
+def test_a_cut_says_whether_it_goes_on_where_the_last_left_off(
+    pause: float, continues: bool
+) -> None:
+    _first, second = (c for c in cuts_of(pcm_chunks(talk(pause, 1.5))) if c.speech_seconds)
+    assert second.continues is continues
 
 
 def test_talk_without_pause_is_cut_before_it_grows_too_long() -> None:

@@ -34,7 +34,10 @@ class LeaseLost(Exception):
 
 @dataclass(slots=True)
 class TrackFacts:
-    """What a worker needs to know of a track. ``cuts`` counts the committed utterances."""
+    """What a worker needs to know of a track.
+
+    ``cuts`` counts the committed utterances, and ``said`` are the words of the last of them.
+    """
 
     id: UUID
     organization_id: UUID
@@ -52,6 +55,7 @@ class TrackFacts:
     record: bool
     transcribe: bool
     cuts: int
+    said: str | None
     model: str
     last_error: str | None = None
 
@@ -76,6 +80,7 @@ class TrackFacts:
             record=row["recording_enabled"],
             transcribe=row["transcription_enabled"],
             cuts=row["cuts"],
+            said=row["said"],
             model=model,
         )
 
@@ -140,6 +145,7 @@ async def commit_cut(
                 {"track": track.id, "seq": cut.cursor.seq},
             )
     track.cuts += 1
+    track.said = words.text.strip() if words is not None else None
     track.last_error = None
     if words is not None and track.known_language is None:
         track.known_language = words.language

@@ -97,14 +97,14 @@ class SpeechWorker:
                 self._thread, WhisperRecogniser, self._model
             )
         log.info("speech_worker_ready", worker=self._name)
-        renewed = claimed = 0.0
+        renewed = claim_at = 0.0
         while not self._stopping.is_set():
             try:
                 if time.monotonic() - renewed > _RENEW_SECONDS:
                     await self._renew()
                     renewed = time.monotonic()
-                if time.monotonic() - claimed > _CLAIM_SECONDS and not await self._claim_one():
-                    claimed = time.monotonic()
+                if time.monotonic() >= claim_at:
+                    claim_at = time.monotonic() + self._until_next_claim(await self._claim_one())
                 busy = await self._read() | await self._recognise_oldest()
             except (SQLAlchemyError, OSError) as error:
                 # The database is away. What is committed is safe; the rest is read again.
@@ -142,6 +142,10 @@ class SpeechWorker:
             return True
         return False
 
+    def _until_next_claim(self, found: bool) -> float:
+        """Seconds. Who owns more waits longer, so that tracks go to whoever owns fewer."""
+        return min(_CLAIM_SECONDS / 2, len(self._owned) / 4) if found else _CLAIM_SECONDS
+
     async def _lease(self, organization: UUID, track: UUID) -> dict[str, Any] | None:
         now = clock.now()
         async with self._database.transaction(system_actor(organization)) as session:
@@ -159,7 +163,8 @@ class SpeechWorker:
                             " t.participant_id, t.codec, t.sample_rate, t.started_at, t.cursor_seq,"
                             " t.cursor, t.cuts, t.language_code, s.actual_start, s.language,"
                             " s.recording_enabled, s.transcription_enabled, p.display_name,"
-                            " p.is_shared"
+                            " p.is_shared, (SELECT w.content FROM live.transcriptions w"
+                            " WHERE w.track_id = t.id AND w.cut = t.cuts - 1) AS said"
                         ),
                         {"me": self._name, "until": now + _LEASE, "now": now, "track": track},
                     )
@@ -382,10 +387,15 @@ class SpeechWorker:
         assert self._recogniser is not None
         assert cut.samples is not None
         loop = asyncio.get_running_loop()
+        before = track.facts.said if cut.continues else None
         for attempt in range(1, _TRIES + 1):
             try:
                 return await loop.run_in_executor(
-                    self._thread, self._recogniser.recognise, cut.samples, track.facts.language
+                    self._thread,
+                    self._recogniser.recognise,
+                    cut.samples,
+                    track.facts.language,
+                    before,
                 )
             except Exception as error:  # one bad utterance must not stop a lesson
                 FAILURES.inc()

@@ -64,7 +64,8 @@ class Cut:
 
     ``samples`` (16 kHz) start at ``start_s``; ``None`` means that nobody spoke. All times are
     seconds on the track. ``speech_start_s`` and ``speech_end_s`` are the first and last sound of
-    speech, without the margins; ``speech_seconds`` counts the voiced windows between.
+    speech, without the margins; ``speech_seconds`` counts the voiced windows between, and
+    ``quiet_s`` is the time from the end of the cut before to the first sound.
     """
 
     samples: Samples | None
@@ -73,7 +74,13 @@ class Cut:
     speech_start_s: float
     speech_end_s: float
     speech_seconds: float
+    quiet_s: float
     cursor: Cursor
+
+    @property
+    def continues(self) -> bool:
+        """Whether speech began so soon that the cut before may hold the sentence's first half."""
+        return self.quiet_s < _SAME_BREATH_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,7 @@ _WARM_UP = SAMPLE_RATE * 80 // 1000  # an Opus decoder converges within 80 ms (R
 _GAP_TOLERANCE = SAMPLE_RATE * 40 // 1000
 _JUMP = 2 * SAMPLE_RATE
 _CLIPPED = 0.99
+_SAME_BREATH_S = 0.6  # behind a cut that itself ended some 0.4 s after the last sound
 
 
 class Segmenter:
@@ -340,13 +348,14 @@ class Segmenter:
             speech_start_s=self._seconds(onset * WINDOW),
             speech_end_s=self._seconds(((voiced[-1] if voiced else onset) + 1) * WINDOW),
             speech_seconds=len(voiced) / WINDOWS_PER_S,
+            quiet_s=onset * WINDOW / SAMPLE_RATE,
             cursor=cursor,
         )
 
     def _quiet(self, cursor: Cursor) -> Cut:
         """Everything up to the cursor was silence."""
         start, end = self._position / SAMPLE_RATE, cursor.position / SAMPLE_RATE
-        return Cut(None, start, end, start, start, 0.0, cursor)
+        return Cut(None, start, end, start, start, 0.0, end - start, cursor)
 
     def _seconds(self, offset: int) -> float:
         return (self._position + offset) / SAMPLE_RATE

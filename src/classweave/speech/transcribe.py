@@ -86,6 +86,7 @@ def transcribe_file(
     segments: list[Segment] = []
     duration = 0.0
     known = language
+    said: str | None = None
     waiting: list[Cut] = []
     for cut in chain(cuts_of(decode_blocks(path)), [None]):
         # The first words alone are too short to tell a language by: wait for some seconds of them.
@@ -95,7 +96,8 @@ def transcribe_file(
                 continue
         known = known or _opening_language(waiting, recogniser)
         for ready in waiting:
-            heard = _hear(ready, recogniser, known, fixed=language is not None)
+            heard = _hear(ready, recogniser, known, said, fixed=language is not None)
+            said = heard.text if heard is not None else None
             if heard is not None and heard.text:
                 known = heard.language
                 segments.append(segment_of(ready, heard))
@@ -117,15 +119,21 @@ def _opening_language(cuts: Sequence[Cut], recogniser: Recogniser) -> str | None
     return recogniser.recognise(np.concatenate(spoken)[: 25 * SAMPLE_RATE]).language
 
 
-def _hear(cut: Cut, recogniser: Recogniser, known: str | None, fixed: bool) -> Recognition | None:
-    """Recognise a cut in the known language, unless a longer one clearly speaks another."""
+def _hear(
+    cut: Cut, recogniser: Recogniser, known: str | None, said: str | None, fixed: bool
+) -> Recognition | None:
+    """Recognise a cut in the known language, unless a longer one clearly speaks another.
+
+    ``said`` are the words of the cut before, which help when this one goes on where it left off.
+    """
     if cut.samples is None:
         return None
+    before = said if cut.continues else None
     if fixed or cut.speech_seconds < _LANGUAGE_SECONDS:
-        return recogniser.recognise(cut.samples, language=known)
-    heard = recogniser.recognise(cut.samples)
+        return recogniser.recognise(cut.samples, known, before)
+    heard = recogniser.recognise(cut.samples, None, before)
     if heard.language != known and heard.language_probability < _CLEARLY:
-        return recogniser.recognise(cut.samples, language=known)
+        return recogniser.recognise(cut.samples, known, before)
     return heard
 
 
