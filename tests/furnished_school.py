@@ -21,7 +21,8 @@ from school_fixtures import School, make_school
 _WORDS = frozenset({
     "name", "given_name", "family_name", "display_name", "preferred_name", "title", "goal",
     "description", "content", "note", "speaker_name", "prompt_message", "prompt_context",
-    "teacher_notes", "parent_name", "subject", "setting_value", "last_error",
+    "teacher_notes", "parent_name", "subject", "setting_value", "last_error", "notes", "room",
+    "platform",
 })  # fmt: skip
 
 # Which table holds what a public identifier names, and how to choose among its rows.
@@ -40,12 +41,14 @@ PREFIXES = {
     "track": "live.tracks",
     "utterance": "live.transcriptions",
     "request": "compliance.data_requests",
+    "device": "attend.devices",
+    "term": "attend.terms",
 }
 
 _TABLES = """
 SELECT c.oid, n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n
   ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname IN ('ops', 'directory', 'compliance', 'live')
+WHERE c.relkind = 'r' AND n.nspname IN ('ops', 'directory', 'compliance', 'live', 'attend')
   AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
     AND a.attname = 'organization_id')
 ORDER BY 2
@@ -63,6 +66,13 @@ ORDER BY a.attnum
 """
 
 
+# Partitioned by term, and a term belongs to one organisation: records need no column for it.
+RECORDS = """
+FROM attend.attendance_records r JOIN attend.terms t ON t.number = r.term
+WHERE t.organization_id = %s
+"""
+
+
 def tenant_tables(owner: psycopg.Connection) -> dict[str, int]:
     """Every table with an organisation, and its number."""
     return {name: oid for oid, name in owner.execute(_TABLES)}
@@ -76,6 +86,10 @@ class Furnished:
     mark: str
     device_token: str = ""
     access_code: str = ""
+    # Of the teacher's device that takes attendance, and the roll that it took.
+    roll_token: str = ""
+    roll_id: str = ""
+    record_id: str = ""
     people: dict[PersonRole, UUID] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     # What the frame of every page says to its readers of this school.
@@ -105,6 +119,7 @@ async def furnish(database: Database, app: FastAPI, owner: psycopg.Connection) -
                 )
                 made.people[role] = user.id
     await _hold_lesson(made)
+    await _take_roll(made)
     owner.execute("SET session_replication_role = replica")  # no triggers, no foreign keys
     try:
         for table, oid in tenant_tables(owner).items():
@@ -152,6 +167,40 @@ async def _hold_lesson(made: Furnished) -> None:
         assert sent.status_code == 201, sent.text
 
 
+async def _take_roll(made: Furnished) -> None:
+    """Marks that stand, that were changed, cleared and refused: a row in each of Attend's tables
+    that a device fills."""
+    school = made.school
+    async with await school.sign_in(Role.TEACHER) as teacher:
+        device = await teacher.post("/api/attend/devices", json={"name": "Phone", "platform": "x"})
+        assert device.status_code == 201, device.text
+        made.roll_token = device.json()["token"]
+    made.roll_id, made.record_id = uuid7().hex, uuid7().hex
+    roll = {
+        "id": made.roll_id, "class_id": str(school.class_id), "date": "2099-11-25",
+        "start_time": "09:00", "note": made.mark, "marked_at": 1_764_000_000_000,
+    }  # fmt: skip
+    cleared, kept = (
+        {"id": key, "session_id": made.roll_id, "student_id": str(student), "status": "present",
+         "marked_at": 1_764_000_000_000, "notes": made.mark}
+        for key, student in zip((uuid7().hex, made.record_id), school.student_ids, strict=False)
+    )  # fmt: skip
+    async with school.program(made.roll_token) as phone:
+        for changes in (
+            {"attendance_sessions": {"created": [roll]},
+             "attendance_records": {"created": [cleared, kept]}},
+            {"classes": {"updated": [{"id": str(school.class_id), "name": "8B Science"}]},
+             "attendance_records": {"updated": [kept | {"status": "late", "minutes": 3}],
+                                    "deleted": [cleared["id"]]},
+             "students": {"updated": [{"id": str(school.student_ids[0]), "name": "Nobody"}]}},
+        ):  # fmt: skip
+            pulled = await phone.get("/api/attend/sync")
+            assert pulled.status_code == 200, pulled.text
+            query = {"last_pulled_at": pulled.json()["timestamp"]}
+            sent = await phone.post("/api/attend/sync", params=query, json={"changes": changes})
+            assert sent.status_code == 200, sent.text
+
+
 def _any_row(owner: psycopg.Connection, table: str, organization: UUID) -> UUID | None:
     key = "id" if table == "directory.organizations" else "organization_id"
     row = owner.execute(
@@ -182,6 +231,10 @@ def _value(made: Furnished, owner: psycopg.Connection, name: str, kind: str, var
             return uuid7().bytes
         case "bool":
             return False
+        case "timestamptz" if name.startswith("closes"):
+            return "2026-01-02T00:00:00Z"
+        case "time":
+            return "11:00" if name.startswith("end") else "10:00"
         case "timestamptz":
             return "2026-01-01T00:00:00Z"
         case "date":
@@ -250,4 +303,10 @@ def digest(owner: psycopg.Connection, made: Furnished) -> dict[str, str]:
         ).fetchone()
         assert row is not None
         found[table] = row[0]
+    row = owner.execute(
+        f"SELECT md5(string_agg(r::text, '' ORDER BY r.id)) {RECORDS}",
+        (made.school.organization_id,),
+    ).fetchone()
+    assert row is not None
+    found["attend.attendance_records"] = row[0]
     return found

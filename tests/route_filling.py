@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import TypeAdapter
 
 from classweave.core.permissions import Permission
-from classweave.web.requests import Allow
+from classweave.web.requests import Allow, AllowInside
 
 # Names in forms and queries that hold an identifier of a kind they do not name.
 _BY_NAME = {
@@ -40,12 +40,26 @@ _SAMPLES = {
     "data_retention_days": "30",
     "email": "probe@test.invalid",
     "parent_email": "probe@test.invalid",
+    "last_pulled_at": "1",
+    "schema_version": "1",
+    "migration": '{"from": 1, "tables": [], "columns": []}',
+}
+
+# Bodies of routes that read them by themselves.
+_BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/api/attend/sync"): {
+        "changes": {"attendance_records": {"created": [{"id": "probe"}], "deleted": ["probe"]}}
+    },
 }
 
 
 @dataclass(frozen=True)
 class Filled:
-    """One request that can be sent."""
+    """One request that can be sent.
+
+    ``permission`` is what every request is checked for; a route that checks ``inside`` knows its
+    caller by a token of its own kind.
+    """
 
     method: str
     path: str
@@ -53,6 +67,7 @@ class Filled:
     permission: Permission | None
     kinds: frozenset[str]
     request: dict[str, Any] = field(default_factory=dict[str, Any])
+    inside: bool = False
 
     @property
     def name(self) -> str:
@@ -112,10 +127,12 @@ def _fill(
     elif route.dependant.body_params and not forms:
         body = route.dependant.body_params[0]
         request["json"] = _example(_schema(body.field_info), ids)
-    permission = next(
-        (d.call.permission for d in route.dependant.dependencies if isinstance(d.call, Allow)), None
-    )
-    return Filled(method, path, route.path or "", permission, frozenset(kinds), request)
+    elif sample := _BODIES.get((method, route.path or "")):
+        request["json"] = sample
+    calls = [d.call for d in route.dependant.dependencies]
+    permission = next((call.permission for call in calls if isinstance(call, Allow)), None)
+    inside = any(isinstance(call, AllowInside) for call in calls)
+    return Filled(method, path, route.path or "", permission, frozenset(kinds), request, inside)
 
 
 def _schema(info: Any) -> dict[str, Any]:

@@ -90,6 +90,7 @@ async def send(app: FastAPI, filled: Filled, token: str | None) -> httpx.Respons
 def routes_for(app: FastAPI, two: Two) -> list[Filled]:
     """Every route with the other school's identifiers, and the codes that the caller knows."""
     words = {"code": two.mine.access_code, "token": "guessed", "key": "guessed"}
+    words["session_id"] = two.theirs.roll_id
     return [
         filled
         for filled in filled_routes(app, two.theirs.ids, words)
@@ -148,6 +149,7 @@ async def test_the_requests_are_good_enough_to_prove_it(app: FastAPI, two: Two) 
 async def test_the_owners_are_shown_what_others_are_not(app: FastAPI, two: Two) -> None:
     """The mark is there to be found: the same requests, by those whose school it is."""
     words = {"code": two.theirs.access_code, "token": "guessed", "key": "guessed"}
+    words["session_id"] = two.theirs.roll_id
     shown: set[str] = set()
     tokens = [await two.theirs.token(r) for r in (PersonRole.TEACHER, PersonRole.SCHOOL_ADMIN)]
     for filled in filled_routes(app, two.theirs.ids, words):
@@ -159,6 +161,7 @@ async def test_the_owners_are_shown_what_others_are_not(app: FastAPI, two: Two) 
             if two.theirs.mark in answer.text:
                 shown.add(filled.route)
     assert {
+        "/api/attend/devices",
         "/api/directory/classes/{class_id}",
         "/api/directory/classes/{class_id}/students",
         "/api/directory/students/{student_id}",
@@ -192,6 +195,48 @@ def without_the_frame(victim: Furnished, answer: httpx.Response) -> str:
     return text
 
 
+async def test_a_teachers_device_reaches_no_class_of_another_school(app: FastAPI, two: Two) -> None:
+    mine, theirs = two.mine, two.theirs
+    before = digest(two.owner, theirs)
+    roll = {
+        "id": theirs.roll_id, "class_id": str(theirs.school.class_id), "date": "2099-11-25",
+        "start_time": "09:00", "marked_at": None,
+    }  # fmt: skip
+    record = {
+        "id": theirs.record_id, "session_id": theirs.roll_id, "status": "excused",
+        "student_id": str(theirs.school.student_ids[1]),
+    }  # fmt: skip
+    own_roll = roll | {"id": "own", "class_id": str(mine.school.class_id), "date": "2099-11-26"}
+    foreign = str(theirs.school.class_id)
+    pushes = (
+        {"attendance_sessions": {"updated": [roll]}, "attendance_records": {"updated": [record]}},
+        {"attendance_sessions": {"created": [roll | {"id": "new", "start_time": "12:00"}]},
+         "attendance_records": {"created": [record | {"id": "new", "session_id": "new"}]}},
+        {"attendance_sessions": {"created": [own_roll]},
+         "attendance_records": {"created": [record | {"id": "n2", "session_id": "own"}]}},
+        {"attendance_records": {"deleted": [theirs.record_id]}},
+        {"attendance_sessions": {"deleted": [theirs.roll_id]}},
+        {"classes": {"updated": [{"id": foreign, "name": "Taken over"}]}},
+    )  # fmt: skip
+    async with mine.school.program(mine.roll_token) as device:
+        for changes in pushes:
+            pulled = await device.get("/api/attend/sync")
+            assert mine.mark in pulled.text
+            assert theirs.mark not in pulled.text
+            assert foreign not in pulled.text
+            query = {"last_pulled_at": pulled.json()["timestamp"]}
+            sent = await device.post("/api/attend/sync", params=query, json={"changes": changes})
+            assert sent.status_code == 200, sent.text
+            later = await device.get("/api/attend/sync", params=query)
+            assert theirs.mark not in later.text
+            healed = await device.get(f"/api/attend/sync/sessions/{theirs.roll_id}")
+            assert (healed.status_code, theirs.mark in healed.text) == (404, False)
+    assert digest(two.owner, theirs) == before
+    async with theirs.school.program(theirs.roll_token) as device:
+        healed = await device.get(f"/api/attend/sync/sessions/{theirs.roll_id}")
+        assert (healed.status_code, theirs.mark in healed.text) == (200, True)
+
+
 # --- Within one school -------------------------------------------------------------------------
 
 
@@ -210,6 +255,7 @@ async def test_a_colleague_reaches_no_class_or_session_of_another(
             email=f"c-{victim.mark}@test.invalid",
         )
     words = {"code": two.mine.access_code, "token": "guessed", "key": "guessed"}
+    words["session_id"] = victim.roll_id
     reached_by_colleague: list[str] = []
     tried = 0
     token = await victim.school.token(colleague.id)
@@ -228,6 +274,7 @@ async def test_a_colleague_reaches_no_class_or_session_of_another(
 async def test_a_student_reaches_nothing_of_the_own_school(app: FastAPI, two: Two) -> None:
     victim = two.theirs
     words = {"code": two.mine.access_code, "token": "guessed", "key": "guessed"}
+    words["session_id"] = victim.roll_id
     found: list[str] = []
     token = await victim.token(PersonRole.STUDENT)
     for filled in filled_routes(app, victim.ids, words):

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from classweave.core.database import Database
 from classweave.core.tenancy import Actor, Role
-from furnished_school import Furnished, digest, furnish, tenant_tables
+from furnished_school import RECORDS, Furnished, digest, furnish, tenant_tables
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +24,7 @@ REFUSALS = (
     "belongs to another organisation",
     "consent changes only by recording a consent",
     "a recorded decision is not edited",
+    "is append-only",
 )
 
 Two = tuple[Furnished, Furnished]
@@ -47,7 +48,7 @@ def actors(mine: Furnished) -> list[Actor]:
 async def test_no_row_is_seen(schools: Two, database: Database, owner: psycopg.Connection) -> None:
     mine, theirs = schools
     tables = tenant_tables(owner)
-    assert len(tables) > 40
+    assert len(tables) > 55
     own, other = mine.school.organization_id, theirs.school.organization_id
     for table in tables:
         row = owner.execute(
@@ -83,7 +84,7 @@ async def test_no_row_is_taken(schools: Two, database: Database, owner: psycopg.
         ).fetchone()
         assert row is not None
         insert = (
-            f"INSERT INTO {table} ({columns}) SELECT {columns}"
+            f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns}"
             f" FROM jsonb_populate_record(NULL::{table}, CAST(:row AS jsonb))"
         )
         update = f"UPDATE {table} SET organization_id = :other WHERE organization_id = :own"
@@ -108,6 +109,53 @@ async def test_what_names_no_organisation_reaches_only_ones_own(
         ):
             refusal = await attempt(database, mine.school.admin, statement, {"other": other})
             assert refusal in ("0 rows", "permission denied"), (statement, refusal)
+
+
+async def test_records_of_attendance_are_under_row_security_by_their_term(
+    schools: Two, database: Database, owner: psycopg.Connection
+) -> None:
+    mine, theirs = schools
+    terms: dict[str, int] = {}
+    for name, who in (("own", mine), ("other", theirs)):
+        row = owner.execute(
+            f"SELECT max(r.term), count(*) {RECORDS}", (who.school.organization_id,)
+        ).fetchone()
+        assert row is not None
+        assert row[1] == 1
+        terms[name] = row[0]
+    records, columns = "attend.attendance_records", "session_no, rev, marked_at, created_at, place"
+    for actor in actors(mine):
+        async with database.transaction(actor) as session:
+            seen = await session.execute(text(f"SELECT term FROM {records}"))
+            assert [row[0] for row in seen] == [terms["own"]], actor.role
+            visible = await session.scalar(text("SELECT attend.visible_terms()"))
+            assert visible == [terms["own"]]
+    insert = (
+        f"INSERT INTO {records} ({columns}, term, status, id)"
+        f" SELECT {columns}, :other, 1, 'x' FROM {records}"
+    )
+    given = f"UPDATE {records} SET term = :other WHERE term = :own"
+    for statement, values in ((insert, {"other": terms["other"]}), (given, terms)):
+        refusal = await attempt(database, mine.school.teacher, statement, dict(values))
+        assert "row-level security" in refusal, (statement, refusal)
+    for statement, expected in (
+        (f"UPDATE {records} SET status = 3 WHERE term = :other", "0 rows"),
+        (f"DELETE FROM {records} WHERE term = :other", "0 rows"),
+        # A partition by itself has no policy, and no right to it either.
+        (f"SELECT * FROM attend.records_{terms['other']} WHERE term = :other", "permission denied"),
+        (f"DELETE FROM attend.records_{terms['own']} WHERE term <> :other", "permission denied"),
+    ):
+        said = await attempt(database, mine.school.admin, statement, {"other": terms["other"]})
+        assert said == expected, statement
+    # Not even an archived term of another is dropped.
+    archive = "UPDATE attend.terms SET archived_at = {} WHERE number = %s"
+    owner.execute("SET session_replication_role = replica")  # updated_at stays
+    owner.execute(archive.format("now()"), (terms["other"],))
+    drop = "SELECT attend.drop_records(:other)"
+    refusal = await attempt(database, mine.school.admin, drop, {"other": terms["other"]})
+    owner.execute(archive.format("NULL"), (terms["other"],))
+    owner.execute("SET session_replication_role = origin")
+    assert "only the records of an archived term" in refusal
 
 
 async def attempt(

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 from classweave.app import describe
 from classweave.core.permissions import GRANTS, Permission
 from classweave.core.tenancy import Role
-from classweave.web.requests import Allow, AllowSocket, Opened, allow
+from classweave.web.requests import Allow, AllowInside, Opened, allow
 
 # What is no route of ours, and why anybody may have it.
 OPEN_TO_ALL = {
@@ -32,7 +32,7 @@ def declarations(route: RouteContext) -> list[object]:
     """What a route declares of who may use it."""
     dependant = route.dependant
     return [
-        call for call in dependencies(dependant) if isinstance(call, Allow | AllowSocket | Opened)
+        call for call in dependencies(dependant) if isinstance(call, Allow | AllowInside | Opened)
     ]
 
 
@@ -40,11 +40,12 @@ def undeclared(app: FastAPI) -> list[str]:
     """Routes that do not declare exactly one permission of their kind."""
     wrong: list[str] = []
     for route in iter_route_contexts(app.routes):
-        kinds = (Allow, Opened) if isinstance(route.original_route, APIRoute) else (AllowSocket,)
+        http = isinstance(route.original_route, APIRoute)
+        kinds = (Allow, Opened, AllowInside) if http else (AllowInside,)
         if isinstance(route.original_route, APIRoute | APIWebSocketRoute):
             found = declarations(route)
             if len(found) != 1 or not isinstance(found[0], kinds):
-                wrong.append(f"{route.path} {route.methods if kinds[0] is Allow else 'WEBSOCKET'}")
+                wrong.append(f"{route.path} {route.methods if http else 'WEBSOCKET'}")
         elif route.path not in OPEN_TO_ALL:
             wrong.append(f"{route.path} is a {type(route.original_route).__name__}")
     return wrong
@@ -110,7 +111,7 @@ def test_the_table_of_permissions() -> None:
     assert set(GRANTS) == set(Permission)
     granted = {role for roles in GRANTS.values() for role in roles}
     assert granted == set(Role)
-    own = {Permission.ANYONE, Permission.SIGNED_IN}
+    own = {Permission.ANYONE, Permission.SIGNED_IN, Permission.ATTEND_OWN}
     assert {p for p, roles in GRANTS.items() if Role.STUDENT in roles} == own
     assert {p for p, roles in GRANTS.items() if Role.PARTICIPANT in roles} == {
         Permission.ANYONE,

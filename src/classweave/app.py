@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import Lifespan
 
 from classweave import __version__
+from classweave.attend import api as attend_api
 from classweave.compliance import pages as compliance_pages
 from classweave.core.listener import EventListener
 from classweave.core.runtime import Runtime
@@ -42,6 +43,7 @@ ROUTERS: Sequence[APIRouter] = (
     live_sessions.router,
     live_insights.router,
     live_pages.router,
+    attend_api.router,
 )
 AUTHENTICATORS: Sequence[Authenticator] = (authenticate_device, authenticate)
 NAVIGATION: Sequence[NavigationEntry] = (

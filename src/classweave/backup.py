@@ -47,6 +47,9 @@ def back_up(settings: Settings, urls: DatabaseUrls, target: Path) -> int:
 def restore(settings: Settings, urls: DatabaseUrls, source: Path) -> None:
     """Fill a fresh installation from a backup.
 
+    Devices that took attendance after it hold rows that the backup lacks: for them a new
+    generation begins, and their next pull replaces what they have.
+
     Raises ``RuntimeError`` when the installation has organisations already, or the backup cannot
     be read.
     """
@@ -76,6 +79,10 @@ def restore(settings: Settings, urls: DatabaseUrls, source: Path) -> None:
                 stored.rename(target)
         _run("pg_restore", "--clean", "--if-exists", "--single-transaction",
              f"--dbname={login}", str(dump))  # fmt: skip
+    with psycopg.connect(login) as connection:
+        connection.execute(
+            "SELECT attend.begin_generation(organization_id) FROM attend.sync_clocks"
+        )
 
 
 def check(urls: DatabaseUrls) -> list[str]:

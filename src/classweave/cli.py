@@ -185,12 +185,14 @@ def demo(
 def _mount() -> None:
     """Give the rooms their commands."""
     from classweave.app import open_rooms
+    from classweave.attend.commands import app as attend
     from classweave.compliance.commands import app as privacy
     from classweave.language.commands import app as language
     from classweave.live.commands import app as live
     from classweave.speech.commands import app as speech
 
     app.add_typer(live, name="live")
+    app.add_typer(attend, name="attend")
     app.add_typer(speech, name="speech")
     app.add_typer(language, name="language")
     # Data rights reach into every room, so all of them must have declared what they keep.

@@ -118,7 +118,7 @@ def _lines(meanings: Meanings, reference: ReferenceMap) -> Iterator[str]:
         "`src/classweave/dictionary.toml`, everything else in the tables themselves.",
         "",
         "One PostgreSQL database, one schema a room. *Null* marks a column that may be empty.",
-        "*Reference* names the column of the ClassWaves design that has its home here.",
+        "*Reference* names the column of a reference design that has its home here.",
         "A table with `organization_id` is under forced row-level security: a transaction sees the",
         "rows of the organisations it stated, and none if it stated none.",
         "",

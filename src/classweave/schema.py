@@ -26,8 +26,8 @@ from classweave.core.postgres import (
     postgres_program,
 )
 
-ROOMS = ("directory", "compliance", "live")
-SCHEMAS = ("ops", "directory", "compliance", "live")
+ROOMS = ("directory", "compliance", "live", "attend")
+SCHEMAS = ("ops", "directory", "compliance", "live", "attend")
 
 
 def load_models() -> None:

@@ -154,8 +154,10 @@ async def test_no_word_of_the_child_remains_anywhere(database: Database, place: 
     async with database.transaction(place.admin) as session:
         tables = await session.execute(
             text(
-                "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN"
-                " ('directory', 'compliance', 'live', 'ops') AND tablename <> 'alembic_version'"
+                "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind IN ('r', 'p')"
+                " AND NOT c.relispartition AND c.relname <> 'alembic_version'"
+                " AND c.relnamespace::regnamespace::text IN"
+                " ('directory', 'compliance', 'live', 'attend', 'ops')"
             )
         )
         for table in tables.scalars().all():

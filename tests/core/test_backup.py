@@ -6,14 +6,19 @@ import os
 import resource
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from pydantic import SecretStr
 
-from classweave.backup import back_up
+from classweave.app import create_app
+from classweave.backup import back_up, restore
 from classweave.core.database import dsn
 from classweave.core.postgres import DatabaseUrls
+from classweave.core.runtime import connect
 from classweave.core.settings import Settings
+from database_server import Server
+from school_fixtures import School
 
 
 def test_a_backup_that_fails_leaves_nothing(urls: DatabaseUrls, tmp_path: Path) -> None:
@@ -47,3 +52,48 @@ def test_a_login_that_row_security_binds_is_told_in_one_line(
     assert list(tmp_path.iterdir()) == []
     above = DatabaseUrls(urls.owner.set(username="postgres"), urls.app)
     assert back_up(settings, above, target) > 10_000
+
+
+@pytest.mark.anyio
+async def test_after_a_restore_devices_replace_what_they_have(
+    server: Server, urls: DatabaseUrls, school: School, tmp_path: Path
+) -> None:
+    source, target = (Settings(data_dir=tmp_path / name) for name in ("before", "after"))
+    target.data_dir.mkdir()
+    async with await school.sign_in() as teacher:
+        made = await teacher.post("/api/attend/devices", json={"name": "Phone"})
+    token = made.json()["token"]
+    roll = {"id": "kept", "class_id": str(school.class_id), "date": "2099-11-25"}
+    lost = roll | {"id": "lost", "start_time": "11:00"}
+    async with school.program(token) as device:
+        first = (await device.get("/api/attend/sync")).json()["timestamp"]
+        for row in (roll, lost):
+            kept = await device.post(
+                "/api/attend/sync", params={"last_pulled_at": first},
+                json={"changes": {"attendance_sessions": {"created": [row]}}},
+            )  # fmt: skip
+            assert kept.status_code == 200, kept.text
+            if row is roll:
+                back_up(source, urls, tmp_path / "whole.tar")
+        newest = (await device.get("/api/attend/sync")).json()["timestamp"]
+    fresh = server.clone(f"{urls.owner.database}_restored")
+    restore(target, fresh, tmp_path / "whole.tar")
+    async with connect(target, fresh) as runtime:
+        transport = httpx.ASGITransport(create_app(runtime))
+        headers = {"authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver", headers=headers
+        ) as device:
+            # Of before the backup, and of after it: neither says what this database holds.
+            for cursor in (first, newest):
+                stale = {"last_pulled_at": cursor}
+                pulled = (await device.get("/api/attend/sync", params=stale)).json()
+                assert pulled["experimentalStrategy"] == "replacement"
+                rows = pulled["changes"]["attendance_sessions"]["updated"]
+                assert [row["id"] for row in rows] == ["kept"]
+                push = {"changes": {"attendance_sessions": {"created": [lost]}}}
+                refused = await device.post("/api/attend/sync", params=stale, json=push)
+                assert refused.status_code == 409
+            now = {"last_pulled_at": pulled["timestamp"]}
+            assert (await device.get("/api/attend/sync", params=now)).json()["changes"] == {}
+            assert (await device.post("/api/attend/sync", params=now, json=push)).status_code == 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import psycopg
 import pytest
 from sqlalchemy import text
@@ -26,6 +28,10 @@ WITHOUT_ORGANIZATION = {
 
 # What runs as the owner, and what it gives away to somebody who holds nothing.
 DEFINERS = {
+    "attend.drop_records(integer)": "refuses a term that is not the actor's own and archived",
+    "attend.identify_device(bytea)": "needs the token",
+    "attend.make_partition()": "trigger",
+    "attend.organization_above(uuid)": "one name, to who sees the organisation below",
     "compliance.begin_retention()": "trigger",
     "compliance.chain_audit()": "trigger",
     "directory.add_counts(uuid,bigint,bigint,bigint)": "returns nothing; not callable by others",
@@ -43,15 +49,17 @@ DEFINERS = {
     "live.tracks_to_read(timestamp with time zone,integer)": "ids, for the speech workers",
 }
 
+# Records of attendance are guarded by their term, which belongs to one organisation.
 TABLES = """
 SELECT n.nspname || '.' || c.relname AS name,
   c.relrowsecurity AND c.relforcerowsecurity AS forced,
   EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*') AS policy,
   EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
-    AND a.attname = 'organization_id') OR c.oid = 'directory.organizations'::regclass AS tenant
+    AND a.attname = 'organization_id') OR c.oid IN ('directory.organizations'::regclass,
+    'attend.attendance_records'::regclass) AS tenant
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
-  AND n.nspname <> 'information_schema'
+  AND n.nspname <> 'information_schema' AND NOT c.relispartition
 ORDER BY 1
 """
 
@@ -70,6 +78,26 @@ def test_every_model_with_rows_of_an_organisation_says_so(owner: psycopg.Connect
     tenant = {name for name, *_rest, is_tenant in owner.execute(TABLES).fetchall() if is_tenant}
     modelled = {table.fullname for table in Base.metadata.sorted_tables}
     assert modelled - tenant == {"directory.sign_in_throttle"}
+
+
+async def test_a_partition_is_read_through_its_table_alone(
+    owner: psycopg.Connection, school: School
+) -> None:
+    """Of its own it has no policy, so nobody whom row-level security binds sees a row of it."""
+    owner.execute(
+        "INSERT INTO attend.terms (organization_id, name, starts_on, ends_on)"
+        " VALUES (%s, 'probe', '2000-01-01', '2000-01-02')",
+        (school.organization_id,),
+    )
+    partitions = owner.execute(
+        "SELECT c.oid::regclass::text, c.relrowsecurity AND c.relforcerowsecurity,"
+        " has_table_privilege('classweave_app', c.oid, 'SELECT, INSERT, UPDATE, DELETE'),"
+        " EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)"
+        " FROM pg_class c WHERE c.relispartition AND c.relkind = 'r'"
+    ).fetchall()
+    assert partitions
+    assert [name for name, forced, granted, policy in partitions
+            if not forced or granted or policy] == []  # fmt: skip
 
 
 async def test_without_an_actor_there_are_no_rows(
@@ -116,6 +144,7 @@ async def test_functions_that_run_as_the_owner_tell_a_guesser_nothing(
     database: Database, school: School
 ) -> None:
     guesses = {
+        "attend.identify_device(bytea)": "''::bytea",
         "directory.find_class_by_invite(text)": "'%'",
         "directory.find_credentials(text)": "'%'",
         "directory.identify(bytea,timestamp with time zone)": "''::bytea",
@@ -131,6 +160,30 @@ async def test_functions_that_run_as_the_owner_tell_a_guesser_nothing(
                     text(f"SELECT * FROM {name.partition('(')[0]}({argument})")
                 )
                 assert found.all() == [], name
+
+
+async def test_the_organisation_above_is_named_to_those_below_alone(
+    database: Database, owner: psycopg.Connection, school: School
+) -> None:
+    made: list[UUID] = []
+    for kind in ("university", "faculty"):
+        row = owner.execute(
+            "INSERT INTO directory.organizations (name, kind, parent_id) VALUES (%s, %s, %s)"
+            " RETURNING id",
+            (kind, kind, made[-1] if made else None),
+        ).fetchone()
+        assert row is not None
+        made.append(row[0])
+    university, faculty = made
+    above = text("SELECT id FROM attend.organization_above(:below)")
+    for actor, seen in (
+        (system_actor(faculty), [university]),
+        (system_actor(university), []),
+        (school.admin, []),
+        (ANONYMOUS, []),
+    ):
+        async with database.transaction(actor) as session:
+            assert list(await session.scalars(above, {"below": faculty})) == seen
 
 
 async def test_what_everybody_may_list_is_ids(database: Database, school: School) -> None:

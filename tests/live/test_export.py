@@ -18,7 +18,7 @@ from classweave.core.identifiers import encode
 from classweave.core.tenancy import Role
 from classweave.language.jsonl import parse_transcript
 from classweave.live.compare_groups import compare_groups
-from classweave.live.export import Line, as_srt, as_vtt, csv_row
+from classweave.live.export import Line, as_srt, as_vtt
 from classweave.live.guidance.rules import default_text
 from classweave.live.measure_groups import measure_and_guide
 from classweave.live.models import StudentGroup, Transcription

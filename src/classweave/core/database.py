@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import psycopg
+import psycopg_pool
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -64,6 +65,16 @@ class Database:
             hide_parameters=True,
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._bare = psycopg_pool.AsyncConnectionPool(
+            dsn(url),
+            min_size=0,
+            max_size=pool_size,
+            open=False,
+            kwargs={
+                "autocommit": True,
+                "options": "-c plan_cache_mode=force_generic_plan -c jit=off",
+            },
+        )
 
     @asynccontextmanager
     async def transaction(self, actor: Actor | None = None) -> AsyncGenerator[AsyncSession]:
@@ -84,6 +95,19 @@ class Database:
             await write_audit(session)
             await write_events(session)
 
+    @asynccontextmanager
+    async def bare_connection(self) -> AsyncGenerator[psycopg.AsyncConnection[Any]]:
+        """A driver's connection outside any transaction, for a path where each round trip counts.
+
+        The user begins, states the actor, and commits. What is left open is rolled back. Plans are
+        generic: made once a connection. Raises ``psycopg.OperationalError`` after a restart of the
+        server; the next one is good.
+        """
+        if self._bare.closed:
+            await self._bare.open()
+        async with self._bare.connection() as connection:
+            yield connection
+
     async def verify_role(self) -> None:
         """Refuse to run as a role that row-level security does not bind.
 
@@ -102,6 +126,7 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+        await self._bare.close()
 
 
 def dsn(url: URL) -> str:

@@ -27,6 +27,10 @@ class Permission(StrEnum):
     SESSION_READ = "live:session:read"
     SESSION_TAKE_PART = "live:session:take_part"
     GUIDANCE_RULES = "live:guidance:edit"
+    ATTEND_TAKE = "attend:roll:take"
+    ATTEND_REPORT = "attend:report:read"
+    ATTEND_MANAGE = "attend:term:manage"
+    ATTEND_OWN = "attend:self:read"
     OPERATE = "ops:system:operate"
 
 
@@ -52,6 +56,10 @@ GRANTS: dict[Permission, frozenset[Role]] = {
     Permission.SESSION_READ: frozenset(_STAFF),
     Permission.SESSION_TAKE_PART: frozenset({Role.PARTICIPANT}),
     Permission.GUIDANCE_RULES: frozenset(_STAFF),
+    Permission.ATTEND_TAKE: frozenset(_STAFF),
+    Permission.ATTEND_REPORT: frozenset(_STAFF),
+    Permission.ATTEND_MANAGE: frozenset(_ADMINS),
+    Permission.ATTEND_OWN: frozenset({Role.STUDENT}),
     Permission.OPERATE: frozenset({Role.OPS, Role.PLATFORM_ADMIN}),
 }
 

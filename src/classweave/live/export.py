@@ -6,8 +6,6 @@ audited, with the students whose words it holds.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from classweave.core import audit
 from classweave.core.identifiers import encode
 from classweave.core.problems import NotFound
+from classweave.core.spreadsheets import BYTE_ORDER_MARK, csv_row
 from classweave.core.tenancy import Actor
 from classweave.language.measure import MEASURES
 from classweave.live.access import access_session, groups_of
@@ -34,8 +33,6 @@ from classweave.live.models import (
 )
 
 _BATCH = 200
-# A spreadsheet runs what begins with one of these.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 MEASURE_COLUMNS = (
     "group", "measure", "title", "value", "unit", "n", "n_unit", "coverage", "status", "reason",
@@ -263,8 +260,7 @@ async def _measures(session: AsyncSession, groups: Sequence[StudentGroup]) -> As
             select(GroupMetrics).where(GroupMetrics.group_id.in_([group.id for group in groups]))
         )
     }
-    # A byte order mark: without it spreadsheets misread names that are not ASCII.
-    yield "\ufeff" + csv_row(MEASURE_COLUMNS)
+    yield BYTE_ORDER_MARK + csv_row(MEASURE_COLUMNS)
     for group in groups:
         for row in _rows(group, stored.get(group.id) or {}):
             yield csv_row(row)
@@ -285,19 +281,3 @@ def _rows(group: StudentGroup, stored: Mapping[str, Any]) -> Iterator[list[objec
             measure["status"],
             measure["reason"],
         ]
-
-
-def csv_row(cells: Iterable[object]) -> str:
-    """One line of RFC 4180; text that a spreadsheet would run as a formula gets an apostrophe."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow([_cell(cell) for cell in cells])
-    return buffer.getvalue()
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    text = str(value)
-    # Numbers of ours may be negative; whatever else begins like a formula is text.
-    runs = text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA)
-    return f"'{text}" if runs and not isinstance(value, (int, float)) else text

@@ -1,4 +1,4 @@
-"""What every JSON body of Live has in common."""
+"""What every JSON body has in common."""
 
 from __future__ import annotations
 

@@ -95,19 +95,20 @@ def opened() -> Any:
     return Depends(Opened())
 
 
-class AllowSocket:
-    """The permission that a WebSocket declares; the socket checks it in its own transaction.
+class AllowInside:
+    """The permission of a route that checks it itself, in a transaction of its own.
 
-    A socket outlives any transaction, so it cannot hold the one of a request.
+    A socket outlives any transaction, so it cannot hold the one of a request; what devices pull
+    wants one of another isolation.
     """
 
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
     async def __call__(self) -> None:
-        """The check itself is :func:`identify` with ``allowed`` after the handshake."""
+        """The route identifies its caller and asks ``allowed``."""
 
 
-def allow_socket(permission: Permission) -> Any:
-    """Declare the permission of a WebSocket route."""
-    return Depends(AllowSocket(permission))
+def allow_inside(permission: Permission) -> Any:
+    """Declare the permission of a route that checks it in its own transaction."""
+    return Depends(AllowInside(permission))

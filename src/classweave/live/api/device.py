@@ -15,11 +15,11 @@ from classweave.directory.ids import StudentId
 from classweave.live import join_session, mute
 from classweave.live.access import own_participation
 from classweave.live.api.authenticate import COOKIE
-from classweave.live.api.body import Body
 from classweave.live.ids import GroupId, ParticipantId, SessionId
 from classweave.live.join_session import Device, Joined, find_by_code
 from classweave.live.models import StudentGroup
 from classweave.live.topics import session_topic, to_group, to_participant
+from classweave.web.body import Body
 from classweave.web.csrf import csrf_token
 from classweave.web.errors import respond
 from classweave.web.events import event_stream

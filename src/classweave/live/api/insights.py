@@ -16,7 +16,6 @@ from classweave.core import audit
 from classweave.core.permissions import Permission
 from classweave.live import guidance_rules, prompt_teacher
 from classweave.live.access import access_session
-from classweave.live.api.body import Body
 from classweave.live.export import Format, prepare_export, students_heard, write_export
 from classweave.live.ids import GroupId, ParticipantId, PromptId, SessionId, TrackId, UtteranceId
 from classweave.live.models import (
@@ -29,6 +28,7 @@ from classweave.live.models import (
     Tier2Analysis,
     Transcription,
 )
+from classweave.web.body import Body
 from classweave.web.requests import CurrentActor, Transaction, allow
 from classweave.web.services import services_of
 

@@ -15,12 +15,12 @@ from classweave.core.permissions import Permission
 from classweave.directory.ids import ClassId, StudentId
 from classweave.live import prepare_session, run_session, send_message
 from classweave.live.access import access_session, groups_of
-from classweave.live.api.body import Body
 from classweave.live.ids import GroupId, MessageId, ParticipantId, SessionId
 from classweave.live.models import ClassroomSession, Participant, StudentGroupMember
 from classweave.live.models.sessions import CaptureMode
 from classweave.live.prepare_session import Plan, PlannedGroup
 from classweave.live.topics import STAFF, session_topic
+from classweave.web.body import Body
 from classweave.web.events import event_stream
 from classweave.web.requests import CurrentActor, Transaction, allow
 

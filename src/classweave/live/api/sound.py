@@ -29,7 +29,7 @@ from classweave.live.receive_sound import ChunkWriter, OpenTrack, open_track
 from classweave.live.states import SessionStatus
 from classweave.live.topics import session_topic, to_participant
 from classweave.web.csrf import check_origin
-from classweave.web.requests import allow_socket, identify
+from classweave.web.requests import allow_inside, identify
 from classweave.web.services import services_of
 
 log = structlog.get_logger(__name__)
@@ -104,7 +104,7 @@ def _writer(socket: WebSocket) -> ChunkWriter:
     return writer
 
 
-@router.websocket("/api/live/sound", dependencies=[allow_socket(Permission.SESSION_TAKE_PART)])
+@router.websocket("/api/live/sound", dependencies=[allow_inside(Permission.SESSION_TAKE_PART)])
 async def sound(socket: WebSocket) -> None:
     """Receive one device's sound. The protocol is described in ``docs/sound-protocol.md``."""
     await socket.accept()

@@ -14,6 +14,10 @@ CREATE SCHEMA IF NOT EXISTS live;
 
 GRANT USAGE ON SCHEMA live TO classweave_app;
 
+CREATE SCHEMA IF NOT EXISTS attend;
+
+GRANT USAGE ON SCHEMA attend TO classweave_app;
+
 CREATE FUNCTION ops.current_organizations() RETURNS uuid[]
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT coalesce(
@@ -57,6 +61,10 @@ CREATE TYPE compliance.subject_kind AS ENUM ('student', 'user');
 
 CREATE TYPE compliance.request_status AS ENUM ('requested', 'completed');
 
+CREATE TYPE directory.class_role AS ENUM ('owner', 'co');
+
+CREATE TYPE directory.enrollment_status AS ENUM ('active', 'withdrawn', 'moved');
+
 CREATE TYPE directory.organization_kind AS ENUM ('district', 'school', 'university', 'faculty');
 
 CREATE TYPE directory.subscription_tier AS ENUM ('free', 'basic', 'premium', 'enterprise');
@@ -70,10 +78,6 @@ CREATE TYPE directory.person_role AS ENUM ('student', 'teacher', 'school_admin',
 CREATE TYPE directory.user_status AS ENUM ('invited', 'active', 'inactive');
 
 CREATE TYPE directory.student_status AS ENUM ('active', 'inactive');
-
-CREATE TYPE directory.class_role AS ENUM ('owner', 'co');
-
-CREATE TYPE directory.enrollment_status AS ENUM ('active', 'withdrawn', 'moved');
 
 CREATE TYPE live.session_status AS ENUM ('draft', 'scheduled', 'open', 'live', 'paused', 'ended', 'archived');
 
@@ -93,10 +97,29 @@ CREATE TYPE live.phase AS ENUM ('opening', 'development', 'synthesis', 'closure'
 
 CREATE TYPE live.codec AS ENUM ('opus', 'pcm16');
 
+CREATE TABLE attend.attendance_records (
+	session_no BIGINT NOT NULL, 
+	rev BIGINT NOT NULL, 
+	marked_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	term INTEGER NOT NULL, 
+	place SMALLINT NOT NULL, 
+	status SMALLINT NOT NULL, 
+	minutes SMALLINT, 
+	id TEXT NOT NULL, 
+	notes TEXT, 
+	CONSTRAINT pk_attendance_records PRIMARY KEY (term, session_no, place), 
+	CONSTRAINT ck_attendance_records_status CHECK (status BETWEEN 1 AND 4), 
+	CONSTRAINT ck_attendance_records_minutes CHECK (minutes BETWEEN 0 AND 1440), 
+	CONSTRAINT ck_attendance_records_notes_length CHECK (length(notes) <= 2000)
+)
+ PARTITION BY LIST (term);
+
 CREATE TABLE directory.organizations (
 	kind directory.organization_kind NOT NULL, 
 	parent_id UUID, 
 	name TEXT NOT NULL, 
+	code TEXT, 
 	state TEXT, 
 	region TEXT, 
 	superintendent_name TEXT, 
@@ -142,6 +165,158 @@ CREATE TABLE directory.sign_in_throttle (
 	window_started_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
 	blocked_until TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_sign_in_throttle PRIMARY KEY (key)
+);
+
+CREATE TABLE attend.sync_clocks (
+	rev BIGINT DEFAULT 0 NOT NULL, 
+	generation INTEGER DEFAULT 1 NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_sync_clocks PRIMARY KEY (organization_id), 
+	CONSTRAINT ck_sync_clocks_generation CHECK (generation BETWEEN 1 AND 8191), 
+	CONSTRAINT fk_sync_clocks_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.revisions (
+	rev BIGINT NOT NULL, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	actor_id UUID, 
+	device_id UUID, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_revisions PRIMARY KEY (organization_id, rev), 
+	CONSTRAINT fk_revisions_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.tombstones (
+	table_name TEXT NOT NULL, 
+	id TEXT NOT NULL, 
+	class_id UUID, 
+	rev BIGINT NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_tombstones PRIMARY KEY (organization_id, table_name, id), 
+	CONSTRAINT fk_tombstones_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.directory_changes (
+	table_name TEXT NOT NULL, 
+	id UUID NOT NULL, 
+	class_id UUID, 
+	rev BIGINT NOT NULL, 
+	deleted BOOLEAN DEFAULT false NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_directory_changes PRIMARY KEY (organization_id, table_name, id), 
+	CONSTRAINT fk_directory_changes_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.visibility (
+	user_id UUID NOT NULL, 
+	class_id UUID NOT NULL, 
+	granted BOOLEAN NOT NULL, 
+	rev BIGINT NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_visibility PRIMARY KEY (user_id, class_id), 
+	CONSTRAINT fk_visibility_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.terms (
+	number INTEGER GENERATED ALWAYS AS IDENTITY, 
+	name TEXT NOT NULL, 
+	starts_on DATE NOT NULL, 
+	ends_on DATE NOT NULL, 
+	archived_at TIMESTAMP WITH TIME ZONE, 
+	archive_path TEXT, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_terms PRIMARY KEY (id), 
+	CONSTRAINT uq_terms_number UNIQUE (number), 
+	CONSTRAINT uq_terms_organization_id_number UNIQUE (organization_id, number), 
+	CONSTRAINT uq_terms_organization_id_name UNIQUE (organization_id, name), 
+	CONSTRAINT ck_terms_ends_after_start CHECK (ends_on >= starts_on), 
+	CONSTRAINT ck_terms_name_length CHECK (length(btrim(name)) BETWEEN 1 AND 80), 
+	CONSTRAINT fk_terms_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.record_history (
+	session_no BIGINT NOT NULL, 
+	place SMALLINT NOT NULL, 
+	rev BIGINT NOT NULL, 
+	until_rev BIGINT NOT NULL, 
+	id TEXT NOT NULL, 
+	status SMALLINT NOT NULL, 
+	minutes SMALLINT, 
+	marked_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	notes TEXT, 
+	reason TEXT, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_record_history PRIMARY KEY (session_no, place, until_rev, rev), 
+	CONSTRAINT fk_record_history_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.risk_rules (
+	below SMALLINT DEFAULT 75 NOT NULL, 
+	at_least SMALLINT DEFAULT 5 NOT NULL, 
+	excused_counts BOOLEAN DEFAULT true NOT NULL, 
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_risk_rules PRIMARY KEY (organization_id), 
+	CONSTRAINT ck_risk_rules_below CHECK (below BETWEEN 0 AND 100), 
+	CONSTRAINT ck_risk_rules_at_least CHECK (at_least BETWEEN 1 AND 1000), 
+	CONSTRAINT fk_risk_rules_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE compliance.audit_log (
+	sequence BIGINT NOT NULL, 
+	actor_id UUID, 
+	actor_type TEXT NOT NULL, 
+	event_type TEXT NOT NULL, 
+	event_category TEXT NOT NULL, 
+	event_timestamp TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	resource_type TEXT NOT NULL, 
+	resource_id UUID, 
+	session_id UUID, 
+	description TEXT NOT NULL, 
+	ip_address TEXT, 
+	user_agent TEXT, 
+	compliance_basis TEXT NOT NULL, 
+	data_accessed JSONB, 
+	affected_student_ids UUID[] NOT NULL, 
+	previous_hash BYTEA NOT NULL, 
+	row_hash BYTEA NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_audit_log PRIMARY KEY (id), 
+	CONSTRAINT uq_audit_log_organization_id_sequence UNIQUE (organization_id, sequence), 
+	CONSTRAINT fk_audit_log_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE compliance.audit_heads (
+	organization_id UUID NOT NULL, 
+	sequence BIGINT NOT NULL, 
+	row_hash BYTEA NOT NULL, 
+	CONSTRAINT pk_audit_heads PRIMARY KEY (organization_id), 
+	CONSTRAINT fk_audit_heads_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE ops.event_topics (
+	topic TEXT NOT NULL, 
+	last_sequence BIGINT NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_event_topics PRIMARY KEY (topic), 
+	CONSTRAINT fk_event_topics_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE ops.events (
+	topic TEXT NOT NULL, 
+	sequence BIGINT NOT NULL, 
+	type TEXT NOT NULL, 
+	audience TEXT[] NOT NULL, 
+	payload JSONB NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_events PRIMARY KEY (topic, sequence), 
+	CONSTRAINT fk_events_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
 CREATE TABLE compliance.coppa_compliance (
@@ -202,40 +377,6 @@ CREATE TABLE compliance.retention_runs (
 	CONSTRAINT fk_retention_runs_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
-CREATE TABLE compliance.audit_log (
-	sequence BIGINT NOT NULL, 
-	actor_id UUID, 
-	actor_type TEXT NOT NULL, 
-	event_type TEXT NOT NULL, 
-	event_category TEXT NOT NULL, 
-	event_timestamp TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	resource_type TEXT NOT NULL, 
-	resource_id UUID, 
-	session_id UUID, 
-	description TEXT NOT NULL, 
-	ip_address TEXT, 
-	user_agent TEXT, 
-	compliance_basis TEXT NOT NULL, 
-	data_accessed JSONB, 
-	affected_student_ids UUID[] NOT NULL, 
-	previous_hash BYTEA NOT NULL, 
-	row_hash BYTEA NOT NULL, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	organization_id UUID NOT NULL, 
-	CONSTRAINT pk_audit_log PRIMARY KEY (id), 
-	CONSTRAINT uq_audit_log_organization_id_sequence UNIQUE (organization_id, sequence), 
-	CONSTRAINT fk_audit_log_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
-CREATE TABLE compliance.audit_heads (
-	organization_id UUID NOT NULL, 
-	sequence BIGINT NOT NULL, 
-	row_hash BYTEA NOT NULL, 
-	CONSTRAINT pk_audit_heads PRIMARY KEY (organization_id), 
-	CONSTRAINT fk_audit_heads_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
 CREATE TABLE directory.organization_settings (
 	setting_key TEXT NOT NULL, 
 	setting_value TEXT NOT NULL, 
@@ -276,26 +417,6 @@ CREATE TABLE directory.users (
 	CONSTRAINT ck_users_staff_email CHECK (email IS NOT NULL OR role = 'student' OR deleted_at IS NOT NULL), 
 	CONSTRAINT ck_users_name_length CHECK (length(btrim(name)) BETWEEN 1 AND 200), 
 	CONSTRAINT fk_users_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
-CREATE TABLE ops.event_topics (
-	topic TEXT NOT NULL, 
-	last_sequence BIGINT NOT NULL, 
-	organization_id UUID NOT NULL, 
-	CONSTRAINT pk_event_topics PRIMARY KEY (topic), 
-	CONSTRAINT fk_event_topics_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
-CREATE TABLE ops.events (
-	topic TEXT NOT NULL, 
-	sequence BIGINT NOT NULL, 
-	type TEXT NOT NULL, 
-	audience TEXT[] NOT NULL, 
-	payload JSONB NOT NULL, 
-	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	organization_id UUID NOT NULL, 
-	CONSTRAINT pk_events PRIMARY KEY (topic, sequence), 
-	CONSTRAINT fk_events_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
 CREATE TABLE live.guidance_rules (
@@ -343,6 +464,35 @@ CREATE TABLE live.teacher_prompt_effectiveness (
 	CONSTRAINT fk_teacher_prompt_effectiveness_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
+CREATE TABLE attend.corrections (
+	user_id UUID NOT NULL, 
+	table_name TEXT NOT NULL, 
+	id TEXT NOT NULL, 
+	rev BIGINT NOT NULL, 
+	reason TEXT NOT NULL, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_corrections PRIMARY KEY (user_id, table_name, id), 
+	CONSTRAINT fk_corrections_user_id FOREIGN KEY(user_id) REFERENCES directory.users (id) ON DELETE CASCADE, 
+	CONSTRAINT fk_corrections_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.devices (
+	user_id UUID NOT NULL, 
+	name TEXT NOT NULL, 
+	platform TEXT, 
+	token_hash BYTEA NOT NULL, 
+	revoked_at TIMESTAMP WITH TIME ZONE, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_devices PRIMARY KEY (id), 
+	CONSTRAINT uq_devices_token_hash UNIQUE (token_hash), 
+	CONSTRAINT fk_devices_organization_id_user_id FOREIGN KEY(organization_id, user_id) REFERENCES directory.users (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT ck_devices_name_length CHECK (length(btrim(name)) BETWEEN 1 AND 80), 
+	CONSTRAINT fk_devices_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
 CREATE TABLE compliance.data_requests (
 	request_type compliance.request_kind NOT NULL, 
 	subject_type compliance.subject_kind NOT NULL, 
@@ -361,6 +511,35 @@ CREATE TABLE compliance.data_requests (
 	CONSTRAINT ck_data_requests_completed_has_receipt CHECK ((status = 'completed') = (completed_at IS NOT NULL AND receipt_hash IS NOT NULL)), 
 	CONSTRAINT fk_data_requests_requested_by FOREIGN KEY(requested_by) REFERENCES directory.users (id) ON DELETE SET NULL, 
 	CONSTRAINT fk_data_requests_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE directory.classes (
+	teacher_id UUID NOT NULL, 
+	name TEXT NOT NULL, 
+	subject TEXT, 
+	grade_level TEXT, 
+	code TEXT, 
+	academic_term TEXT, 
+	year SMALLINT, 
+	language TEXT DEFAULT 'en' NOT NULL, 
+	invite_code TEXT NOT NULL, 
+	archived_at TIMESTAMP WITH TIME ZONE, 
+	deleted_at TIMESTAMP WITH TIME ZONE, 
+	created_by UUID, 
+	updated_by UUID, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_classes PRIMARY KEY (id), 
+	CONSTRAINT uq_classes_organization_id_id UNIQUE (organization_id, id), 
+	CONSTRAINT uq_classes_invite_code UNIQUE (invite_code), 
+	CONSTRAINT fk_classes_organization_id_teacher_id FOREIGN KEY(organization_id, teacher_id) REFERENCES directory.users (organization_id, id), 
+	CONSTRAINT ck_classes_name_length CHECK (length(btrim(name)) BETWEEN 1 AND 120), 
+	CONSTRAINT ck_classes_invite_code_form CHECK (invite_code ~ '^[2-9A-HJKMNP-TV-Z]{6}$'), 
+	CONSTRAINT fk_classes_created_by FOREIGN KEY(created_by) REFERENCES directory.users (id) ON DELETE SET NULL, 
+	CONSTRAINT fk_classes_updated_by FOREIGN KEY(updated_by) REFERENCES directory.users (id) ON DELETE SET NULL, 
+	CONSTRAINT fk_classes_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
 CREATE TABLE directory.teachers (
@@ -391,6 +570,8 @@ CREATE TABLE directory.students (
 	email TEXT, 
 	google_id TEXT, 
 	status directory.student_status DEFAULT 'active' NOT NULL, 
+	student_number TEXT, 
+	enrollment_year SMALLINT, 
 	grade_level TEXT, 
 	birth_year SMALLINT, 
 	is_under_13 BOOLEAN DEFAULT true NOT NULL, 
@@ -414,33 +595,6 @@ CREATE TABLE directory.students (
 	CONSTRAINT ck_students_display_name CHECK (length(btrim(display_name)) BETWEEN 1 AND 120), 
 	CONSTRAINT ck_students_birth_year CHECK (birth_year BETWEEN 1900 AND 2200), 
 	CONSTRAINT fk_students_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
-CREATE TABLE directory.classes (
-	teacher_id UUID NOT NULL, 
-	name TEXT NOT NULL, 
-	subject TEXT, 
-	grade_level TEXT, 
-	academic_term TEXT, 
-	language TEXT DEFAULT 'en' NOT NULL, 
-	invite_code TEXT NOT NULL, 
-	archived_at TIMESTAMP WITH TIME ZONE, 
-	deleted_at TIMESTAMP WITH TIME ZONE, 
-	created_by UUID, 
-	updated_by UUID, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	organization_id UUID NOT NULL, 
-	CONSTRAINT pk_classes PRIMARY KEY (id), 
-	CONSTRAINT uq_classes_organization_id_id UNIQUE (organization_id, id), 
-	CONSTRAINT uq_classes_invite_code UNIQUE (invite_code), 
-	CONSTRAINT fk_classes_organization_id_teacher_id FOREIGN KEY(organization_id, teacher_id) REFERENCES directory.users (organization_id, id), 
-	CONSTRAINT ck_classes_name_length CHECK (length(btrim(name)) BETWEEN 1 AND 120), 
-	CONSTRAINT ck_classes_invite_code_form CHECK (invite_code ~ '^[2-9A-HJKMNP-TV-Z]{6}$'), 
-	CONSTRAINT fk_classes_created_by FOREIGN KEY(created_by) REFERENCES directory.users (id) ON DELETE SET NULL, 
-	CONSTRAINT fk_classes_updated_by FOREIGN KEY(updated_by) REFERENCES directory.users (id) ON DELETE SET NULL, 
-	CONSTRAINT fk_classes_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
 CREATE TABLE directory.sign_in_sessions (
@@ -473,6 +627,109 @@ CREATE TABLE directory.password_resets (
 	CONSTRAINT fk_password_resets_organization_id_user_id FOREIGN KEY(organization_id, user_id) REFERENCES directory.users (organization_id, id) ON DELETE CASCADE, 
 	CONSTRAINT fk_password_resets_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
+
+CREATE TABLE attend.sync_metadata (
+	device_id UUID NOT NULL, 
+	last_pulled_at TIMESTAMP WITH TIME ZONE, 
+	last_pushed_at TIMESTAMP WITH TIME ZONE, 
+	cursor BIGINT, 
+	pulls BIGINT DEFAULT 0 NOT NULL, 
+	pushes BIGINT DEFAULT 0 NOT NULL, 
+	mismatches BIGINT DEFAULT 0 NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_sync_metadata PRIMARY KEY (device_id), 
+	CONSTRAINT fk_sync_metadata_device_id FOREIGN KEY(device_id) REFERENCES attend.devices (id) ON DELETE CASCADE, 
+	CONSTRAINT fk_sync_metadata_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+)
+ WITH (fillfactor = 50);
+
+CREATE TABLE attend.sync_log (
+	device_id UUID NOT NULL, 
+	kind TEXT NOT NULL, 
+	from_rev BIGINT, 
+	to_rev BIGINT, 
+	details JSONB DEFAULT '{}'::jsonb NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_sync_log PRIMARY KEY (id), 
+	CONSTRAINT fk_sync_log_device_id FOREIGN KEY(device_id) REFERENCES attend.devices (id) ON DELETE CASCADE, 
+	CONSTRAINT fk_sync_log_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.meetings (
+	class_id UUID NOT NULL, 
+	date DATE NOT NULL, 
+	start_time TIME WITHOUT TIME ZONE NOT NULL, 
+	end_time TIME WITHOUT TIME ZONE, 
+	room TEXT, 
+	title TEXT, 
+	uid TEXT, 
+	rev BIGINT DEFAULT 0 NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_meetings PRIMARY KEY (id), 
+	CONSTRAINT fk_meetings_organization_id_class_id FOREIGN KEY(organization_id, class_id) REFERENCES directory.classes (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT uq_meetings_class_id_date_start_time UNIQUE (class_id, date, start_time), 
+	CONSTRAINT ck_meetings_ends_after_start CHECK (end_time IS NULL OR end_time > start_time), 
+	CONSTRAINT fk_meetings_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.places (
+	class_id UUID NOT NULL, 
+	number SMALLINT NOT NULL, 
+	student_id UUID NOT NULL, 
+	held INTEGER DEFAULT 0 NOT NULL, 
+	present INTEGER DEFAULT 0 NOT NULL, 
+	late INTEGER DEFAULT 0 NOT NULL, 
+	excused INTEGER DEFAULT 0 NOT NULL, 
+	left_early INTEGER DEFAULT 0 NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_places PRIMARY KEY (class_id, number), 
+	CONSTRAINT uq_places_class_id_student_id UNIQUE (class_id, student_id), 
+	CONSTRAINT fk_places_organization_id_class_id FOREIGN KEY(organization_id, class_id) REFERENCES directory.classes (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_places_organization_id_student_id FOREIGN KEY(organization_id, student_id) REFERENCES directory.students (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_places_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+)
+ WITH (fillfactor = 60);
+
+CREATE TABLE attend.attendance_sessions (
+	no BIGINT GENERATED BY DEFAULT AS IDENTITY, 
+	id TEXT NOT NULL, 
+	class_id UUID NOT NULL, 
+	term INTEGER NOT NULL, 
+	date DATE NOT NULL, 
+	start_time TEXT, 
+	end_time TEXT, 
+	note TEXT, 
+	marked_by UUID, 
+	marked_at TIMESTAMP WITH TIME ZONE, 
+	total_enrolled INTEGER DEFAULT 0 NOT NULL, 
+	total_present INTEGER DEFAULT 0 NOT NULL, 
+	total_late INTEGER DEFAULT 0 NOT NULL, 
+	total_excused INTEGER DEFAULT 0 NOT NULL, 
+	total_left_early INTEGER DEFAULT 0 NOT NULL, 
+	total_absent INTEGER DEFAULT 0 NOT NULL, 
+	digest BIGINT DEFAULT 0 NOT NULL, 
+	rev BIGINT DEFAULT 0 NOT NULL, 
+	records_rev BIGINT DEFAULT 0 NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	created_by UUID, 
+	updated_by UUID, 
+	deleted_at TIMESTAMP WITH TIME ZONE, 
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_attendance_sessions PRIMARY KEY (no), 
+	CONSTRAINT uq_attendance_sessions_organization_id_id UNIQUE (organization_id, id), 
+	CONSTRAINT fk_attendance_sessions_organization_id_class_id FOREIGN KEY(organization_id, class_id) REFERENCES directory.classes (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_attendance_sessions_organization_id_term FOREIGN KEY(organization_id, term) REFERENCES attend.terms (organization_id, number), 
+	CONSTRAINT ck_attendance_sessions_id_form CHECK (id ~ '^[A-Za-z0-9._-]{1,64}$'), 
+	CONSTRAINT ck_attendance_sessions_note_length CHECK (length(note) <= 2000), 
+	CONSTRAINT fk_attendance_sessions_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+)
+ WITH (fillfactor = 80);
 
 CREATE TABLE compliance.parental_consents (
 	student_id UUID NOT NULL, 
@@ -586,6 +843,41 @@ CREATE TABLE live.classroom_sessions (
 	CONSTRAINT fk_classroom_sessions_teacher_id FOREIGN KEY(teacher_id) REFERENCES directory.users (id) ON DELETE RESTRICT, 
 	CONSTRAINT fk_classroom_sessions_class_id FOREIGN KEY(class_id) REFERENCES directory.classes (id) ON DELETE SET NULL, 
 	CONSTRAINT fk_classroom_sessions_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.check_in_windows (
+	class_id UUID NOT NULL, 
+	session_no BIGINT NOT NULL, 
+	secret BYTEA NOT NULL, 
+	opens_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	closes_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	late_after TIMESTAMP WITH TIME ZONE, 
+	opened_by UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_check_in_windows PRIMARY KEY (id), 
+	CONSTRAINT fk_check_in_windows_organization_id_class_id FOREIGN KEY(organization_id, class_id) REFERENCES directory.classes (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_check_in_windows_session_no FOREIGN KEY(session_no) REFERENCES attend.attendance_sessions (no) ON DELETE CASCADE, 
+	CONSTRAINT ck_check_in_windows_closes_after_opening CHECK (closes_at > opens_at), 
+	CONSTRAINT fk_check_in_windows_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE attend.check_ins (
+	session_no BIGINT NOT NULL, 
+	student_id UUID NOT NULL, 
+	device_hash BYTEA NOT NULL, 
+	challenged_at TIMESTAMP WITH TIME ZONE, 
+	withdrawn_at TIMESTAMP WITH TIME ZONE, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_check_ins PRIMARY KEY (id), 
+	CONSTRAINT uq_check_ins_session_no_student_id UNIQUE (session_no, student_id), 
+	CONSTRAINT uq_check_ins_session_no_device_hash UNIQUE (session_no, device_hash), 
+	CONSTRAINT fk_check_ins_organization_id_student_id FOREIGN KEY(organization_id, student_id) REFERENCES directory.students (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_check_ins_session_no FOREIGN KEY(session_no) REFERENCES attend.attendance_sessions (no) ON DELETE CASCADE, 
+	CONSTRAINT fk_check_ins_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
 CREATE TABLE live.student_groups (
@@ -1163,9 +1455,21 @@ CREATE TABLE live.recordings (
 
 CREATE INDEX ix_analysis_results_session_id ON live.analysis_results (session_id);
 
+CREATE INDEX ix_attendance_sessions_class_records_rev ON attend.attendance_sessions (class_id, records_rev);
+
+CREATE INDEX ix_attendance_sessions_class_rev ON attend.attendance_sessions (class_id, rev);
+
+CREATE INDEX ix_attendance_sessions_organization_date ON attend.attendance_sessions (organization_id, date);
+
 CREATE INDEX ix_audit_log_affected_student_ids ON compliance.audit_log USING gin (affected_student_ids);
 
 CREATE INDEX ix_audit_log_resource ON compliance.audit_log (organization_id, resource_type, resource_id);
+
+CREATE INDEX ix_check_in_windows_class_id ON attend.check_in_windows (class_id);
+
+CREATE INDEX ix_check_in_windows_session_no ON attend.check_in_windows (session_no);
+
+CREATE INDEX ix_check_ins_student_id ON attend.check_ins (student_id);
 
 CREATE INDEX ix_class_teachers_user_id ON directory.class_teachers (user_id);
 
@@ -1177,11 +1481,19 @@ CREATE INDEX ix_classroom_sessions_teacher ON live.classroom_sessions (teacher_i
 
 CREATE INDEX ix_classroom_sessions_teacher_id ON live.classroom_sessions (teacher_id);
 
+CREATE INDEX ix_corrections_user_rev ON attend.corrections (user_id, rev);
+
 CREATE INDEX ix_data_requests_organization_id ON compliance.data_requests (organization_id, created_at);
 
 CREATE INDEX ix_data_requests_subject_id ON compliance.data_requests (subject_id);
 
+CREATE INDEX ix_devices_user_id ON attend.devices (user_id);
+
+CREATE INDEX ix_directory_changes_rev ON attend.directory_changes (organization_id, rev);
+
 CREATE INDEX ix_educational_insights_session_id ON live.educational_insights (session_id);
+
+CREATE INDEX ix_enrollments_class_id ON directory.enrollments (class_id);
 
 CREATE INDEX ix_enrollments_organization_id ON directory.enrollments (organization_id);
 
@@ -1199,6 +1511,8 @@ CREATE INDEX ix_guidance_events_session_id ON live.guidance_events (session_id);
 
 CREATE INDEX ix_intervention_suggestions_session_id ON live.intervention_suggestions (session_id);
 
+CREATE INDEX ix_meetings_class_rev ON attend.meetings (class_id, rev);
+
 CREATE INDEX ix_messages_session_id ON live.messages (session_id);
 
 CREATE INDEX ix_organizations_parent_id ON directory.organizations (parent_id);
@@ -1214,6 +1528,12 @@ CREATE INDEX ix_participants_session_id ON live.participants (session_id);
 CREATE INDEX ix_participants_student_id ON live.participants (student_id);
 
 CREATE INDEX ix_password_resets_user_id ON directory.password_resets (user_id);
+
+CREATE INDEX ix_places_organization_id ON attend.places (organization_id);
+
+CREATE INDEX ix_places_student_id ON attend.places (student_id);
+
+CREATE INDEX ix_record_history_organization_id ON attend.record_history (organization_id);
 
 CREATE INDEX ix_recordings_participant_id ON live.recordings (participant_id);
 
@@ -1233,6 +1553,12 @@ CREATE INDEX ix_student_groups_session_id ON live.student_groups (session_id);
 
 CREATE INDEX ix_student_metrics_session_id ON live.student_metrics (session_id);
 
+CREATE INDEX ix_sync_log_device_id ON attend.sync_log (device_id);
+
+CREATE INDEX ix_sync_log_organization_id ON attend.sync_log (organization_id);
+
+CREATE INDEX ix_sync_metadata_organization_id ON attend.sync_metadata (organization_id);
+
 CREATE INDEX ix_teacher_guidance_metrics_session_id ON live.teacher_guidance_metrics (session_id);
 
 CREATE INDEX ix_teacher_guidance_metrics_teacher ON live.teacher_guidance_metrics (teacher_id, generated_at);
@@ -1244,6 +1570,8 @@ CREATE INDEX ix_tier1_analysis_group_id ON live.tier1_analysis (group_id);
 CREATE INDEX ix_tier1_analysis_session_id ON live.tier1_analysis (session_id);
 
 CREATE INDEX ix_tier2_analysis_session_id ON live.tier2_analysis (session_id);
+
+CREATE INDEX ix_tombstones_class_rev ON attend.tombstones (class_id, rev);
 
 CREATE INDEX ix_tracks_group_id ON live.tracks (group_id);
 
@@ -1258,6 +1586,12 @@ CREATE INDEX ix_transcriptions_group_time ON live.transcriptions (group_id, star
 CREATE INDEX ix_transcriptions_session_time ON live.transcriptions (session_id, start_time);
 
 CREATE INDEX ix_transcriptions_speaker_id ON live.transcriptions (speaker_id);
+
+CREATE INDEX ix_visibility_organization_id ON attend.visibility (organization_id);
+
+CREATE UNIQUE INDEX uq_attendance_records_id ON attend.attendance_records (term, id);
+
+CREATE UNIQUE INDEX uq_attendance_sessions_meeting ON attend.attendance_sessions (class_id, date, coalesce(start_time, '00:00')) WHERE deleted_at IS NULL;
 
 CREATE UNIQUE INDEX uq_class_teachers_owner ON directory.class_teachers (class_id) WHERE role = 'owner';
 
@@ -1275,6 +1609,8 @@ CREATE UNIQUE INDEX uq_participants_shared ON live.participants (group_id) WHERE
 
 CREATE UNIQUE INDEX uq_participants_student ON live.participants (session_id, student_id) WHERE student_id IS NOT NULL AND is_active;
 
+CREATE UNIQUE INDEX uq_students_student_number ON directory.students (organization_id, student_number) WHERE deleted_at IS NULL;
+
 CREATE UNIQUE INDEX uq_students_user_id ON directory.students (user_id) WHERE user_id IS NOT NULL;
 
 CREATE UNIQUE INDEX uq_teacher_guidance_metrics_standing ON live.teacher_guidance_metrics (group_id) WHERE status IN ('generated', 'acknowledged');
@@ -1283,11 +1619,81 @@ CREATE UNIQUE INDEX uq_users_email_lower ON directory.users (lower(email)) WHERE
 
 CREATE UNIQUE INDEX uq_users_google_id ON directory.users (google_id) WHERE deleted_at IS NULL;
 
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.attendance_records TO classweave_app;
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON directory.organizations TO classweave_app;
 
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON directory.organizations FOR EACH ROW EXECUTE FUNCTION ops.touch_updated_at();
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON directory.sign_in_throttle TO classweave_app;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.directory_changes TO classweave_app;
+
+ALTER TABLE attend.directory_changes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.directory_changes FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.directory_changes USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.record_history TO classweave_app;
+
+ALTER TABLE attend.record_history ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.record_history FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.record_history USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.revisions TO classweave_app;
+
+ALTER TABLE attend.revisions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.revisions FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.revisions USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.risk_rules TO classweave_app;
+
+ALTER TABLE attend.risk_rules ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.risk_rules FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.risk_rules USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+CREATE TRIGGER touch_updated_at BEFORE UPDATE ON attend.risk_rules FOR EACH ROW EXECUTE FUNCTION ops.touch_updated_at();
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.sync_clocks TO classweave_app;
+
+ALTER TABLE attend.sync_clocks ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.sync_clocks FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.sync_clocks USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.terms TO classweave_app;
+
+ALTER TABLE attend.terms ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.terms FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.terms USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+CREATE TRIGGER touch_updated_at BEFORE UPDATE ON attend.terms FOR EACH ROW EXECUTE FUNCTION ops.touch_updated_at();
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.tombstones TO classweave_app;
+
+ALTER TABLE attend.tombstones ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.tombstones FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.tombstones USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.visibility TO classweave_app;
+
+ALTER TABLE attend.visibility ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.visibility FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.visibility USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON compliance.audit_heads TO classweave_app;
 
@@ -1389,6 +1795,22 @@ ALTER TABLE ops.events FORCE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant ON ops.events USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
 
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.corrections TO classweave_app;
+
+ALTER TABLE attend.corrections ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.corrections FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.corrections USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.devices TO classweave_app;
+
+ALTER TABLE attend.devices ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.devices FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.devices USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON compliance.data_requests TO classweave_app;
 
 ALTER TABLE compliance.data_requests ENABLE ROW LEVEL SECURITY;
@@ -1445,6 +1867,50 @@ CREATE POLICY tenant ON directory.teachers USING (organization_id = ANY ((SELECT
 
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON directory.teachers FOR EACH ROW EXECUTE FUNCTION ops.touch_updated_at();
 
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.attendance_sessions TO classweave_app;
+
+ALTER TABLE attend.attendance_sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.attendance_sessions FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.attendance_sessions USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+CREATE TRIGGER touch_updated_at BEFORE UPDATE ON attend.attendance_sessions FOR EACH ROW EXECUTE FUNCTION ops.touch_updated_at();
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.meetings TO classweave_app;
+
+ALTER TABLE attend.meetings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.meetings FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.meetings USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+CREATE TRIGGER touch_updated_at BEFORE UPDATE ON attend.meetings FOR EACH ROW EXECUTE FUNCTION ops.touch_updated_at();
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.places TO classweave_app;
+
+ALTER TABLE attend.places ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.places FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.places USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.sync_log TO classweave_app;
+
+ALTER TABLE attend.sync_log ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.sync_log FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.sync_log USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.sync_metadata TO classweave_app;
+
+ALTER TABLE attend.sync_metadata ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.sync_metadata FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.sync_metadata USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON compliance.parental_consents TO classweave_app;
 
 ALTER TABLE compliance.parental_consents ENABLE ROW LEVEL SECURITY;
@@ -1482,6 +1948,22 @@ ALTER TABLE live.classroom_sessions FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON live.classroom_sessions USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
 
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON live.classroom_sessions FOR EACH ROW EXECUTE FUNCTION ops.touch_updated_at();
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.check_in_windows TO classweave_app;
+
+ALTER TABLE attend.check_in_windows ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.check_in_windows FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.check_in_windows USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON attend.check_ins TO classweave_app;
+
+ALTER TABLE attend.check_ins ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.check_ins FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.check_ins USING (organization_id = ANY ((SELECT ops.current_organizations())::uuid[])) WITH CHECK (organization_id = ANY ((SELECT ops.current_organizations())::uuid[]));
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON live.analysis_results TO classweave_app;
 
@@ -2267,4 +2749,539 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     AND (t.leased_until IS NULL OR t.leased_until < moment)
   ORDER BY t.started_at LIMIT most
 $$;
+
+CREATE FUNCTION attend.next_revision(organization uuid) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  setting text := 'classweave.rev_' || replace(organization::text, '-', '');
+  taken text := current_setting(setting, true);
+BEGIN
+  IF taken IS NULL OR taken = '' THEN
+    UPDATE attend.sync_clocks SET rev = rev + 1 WHERE organization_id = organization
+      RETURNING rev::text INTO taken;
+    IF taken IS NULL THEN RETURN NULL; END IF;
+    INSERT INTO attend.revisions (organization_id, rev, actor_id, device_id)
+      VALUES (organization, taken::bigint, ops.current_actor(),
+        nullif(current_setting('classweave.device', true), '')::uuid);
+    PERFORM set_config(setting, taken, true);
+  END IF;
+  RETURN taken::bigint;
+END $$;
+
+CREATE FUNCTION attend.begin_generation(organization uuid) RETURNS void LANGUAGE sql AS $$
+  -- Any but the present one; two restores of one backup must not agree.
+  UPDATE attend.sync_clocks
+    SET generation = (generation - 1 + 1 + floor(random() * 8190)::integer) % 8191 + 1
+    WHERE organization_id = organization
+$$;
+
+CREATE FUNCTION attend.visible_terms() RETURNS integer[] LANGUAGE sql STABLE AS $$
+  SELECT coalesce(array_agg(number), '{}') FROM attend.terms
+$$;
+
+ALTER TABLE attend.attendance_records ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE attend.attendance_records FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON attend.attendance_records USING (term = ANY ((SELECT attend.visible_terms())::integer[])) WITH CHECK (term = ANY ((SELECT attend.visible_terms())::integer[]));
+
+CREATE FUNCTION attend.make_partition() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  EXECUTE format('CREATE TABLE attend.records_%s (LIKE attend.attendance_records'
+    ' INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', NEW.number);
+  EXECUTE format('ALTER TABLE attend.records_%s ENABLE ROW LEVEL SECURITY', NEW.number);
+  EXECUTE format('ALTER TABLE attend.records_%s FORCE ROW LEVEL SECURITY', NEW.number);
+  EXECUTE format('ALTER TABLE attend.attendance_records ATTACH PARTITION attend.records_%s'
+    ' FOR VALUES IN (%s)', NEW.number, NEW.number);
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER partition AFTER INSERT ON attend.terms FOR EACH ROW EXECUTE FUNCTION attend.make_partition();
+
+CREATE FUNCTION attend.drop_records(term_number integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM attend.terms
+      WHERE number = term_number AND archived_at IS NOT NULL) THEN
+    RAISE EXCEPTION 'only the records of an archived term are dropped'
+      USING ERRCODE = 'check_violation';
+  END IF;
+  EXECUTE format('DROP TABLE IF EXISTS attend.records_%s', term_number);
+END $$;
+
+CREATE FUNCTION attend.enrolled_on(class uuid, day date) RETURNS TABLE (student_id uuid)
+LANGUAGE sql STABLE AS $$
+  SELECT DISTINCT e.student_id FROM directory.enrollments e
+  WHERE e.class_id = class AND e.starts_on <= day AND (e.ends_on IS NULL OR e.ends_on > day)
+$$;
+
+CREATE FUNCTION attend.settle_session() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.rev := attend.next_revision(NEW.organization_id);
+  IF TG_OP = 'INSERT' OR NEW.date <> OLD.date
+      OR (NEW.marked_at IS NULL) <> (OLD.marked_at IS NULL) THEN
+    NEW.total_enrolled := (SELECT count(*) FROM attend.enrolled_on(NEW.class_id, NEW.date));
+  END IF;
+  NEW.total_absent := CASE WHEN NEW.marked_at IS NULL THEN 0
+    ELSE greatest(0, NEW.total_enrolled - NEW.total_present - NEW.total_excused) END;
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER settle BEFORE INSERT OR UPDATE ON attend.attendance_sessions FOR EACH ROW EXECUTE FUNCTION attend.settle_session();
+
+CREATE FUNCTION attend.count_sessions(changes attend.attendance_sessions[], signs integer[])
+RETURNS void LANGUAGE sql AS $$
+  WITH changed AS (
+    SELECT (c).no, (c).class_id, (c).term, (c).date, sign
+    FROM (SELECT unnest(changes) AS c, unnest(signs) AS sign) u
+    WHERE (c).marked_at IS NOT NULL AND (c).deleted_at IS NULL
+  ), held AS (
+    SELECT c.class_id, e.student_id, sum(c.sign) AS held
+    FROM changed c CROSS JOIN LATERAL attend.enrolled_on(c.class_id, c.date) e GROUP BY 1, 2
+  ), said AS (
+    SELECT c.class_id, r.place,
+      coalesce(sum(c.sign) FILTER (WHERE r.status = 1), 0) AS present,
+      coalesce(sum(c.sign) FILTER (WHERE r.status = 2), 0) AS late,
+      coalesce(sum(c.sign) FILTER (WHERE r.status = 3), 0) AS excused,
+      coalesce(sum(c.sign) FILTER (WHERE r.status = 4), 0) AS left_early
+    FROM changed c JOIN attend.attendance_records r ON r.term = c.term AND r.session_no = c.no
+    GROUP BY 1, 2
+  )
+  UPDATE attend.places p SET
+    held = p.held + coalesce(h.held, 0), present = p.present + coalesce(s.present, 0),
+    late = p.late + coalesce(s.late, 0), excused = p.excused + coalesce(s.excused, 0),
+    left_early = p.left_early + coalesce(s.left_early, 0)
+  FROM attend.places k
+    LEFT JOIN held h ON h.class_id = k.class_id AND h.student_id = k.student_id
+    LEFT JOIN said s ON s.class_id = k.class_id AND s.place = k.number
+  WHERE k.class_id IN (SELECT class_id FROM changed)
+    AND p.class_id = k.class_id AND p.number = k.number
+    AND (coalesce(h.held, 0) <> 0 OR s.place IS NOT NULL)
+$$;
+
+CREATE FUNCTION attend.sessions_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  rows attend.attendance_sessions[];
+  signs integer[];
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO attend.places (organization_id, class_id, number, student_id)
+      SELECT e.organization_id, e.class_id,
+        coalesce((SELECT max(number) FROM attend.places p WHERE p.class_id = e.class_id), 0)
+          + row_number() OVER (PARTITION BY e.class_id ORDER BY e.student_id), e.student_id
+      FROM (SELECT DISTINCT e.organization_id, e.class_id, e.student_id
+        FROM directory.enrollments e
+        WHERE e.class_id IN (SELECT class_id FROM new_rows)) e
+      WHERE NOT EXISTS (SELECT FROM attend.places p
+        WHERE p.class_id = e.class_id AND p.student_id = e.student_id);
+    SELECT array_agg(n), array_agg(1) INTO rows, signs FROM new_rows n
+      WHERE n.marked_at IS NOT NULL;
+  ELSE
+    INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
+      SELECT n.organization_id, 'attendance_sessions', n.id, n.class_id, n.rev
+      FROM new_rows n JOIN old_rows o ON o.no = n.no
+      WHERE n.deleted_at IS NOT NULL AND o.deleted_at IS NULL
+      ON CONFLICT (organization_id, table_name, id) DO UPDATE SET rev = excluded.rev;
+    SELECT array_agg(r), array_agg(s) INTO rows, signs FROM (
+      SELECT n AS r, 1 AS s FROM new_rows n JOIN old_rows o ON o.no = n.no
+        WHERE (n.marked_at IS NULL, n.deleted_at IS NULL, n.date)
+          IS DISTINCT FROM (o.marked_at IS NULL, o.deleted_at IS NULL, o.date)
+      UNION ALL SELECT o, -1 FROM new_rows n JOIN old_rows o ON o.no = n.no
+        WHERE (n.marked_at IS NULL, n.deleted_at IS NULL, n.date)
+          IS DISTINCT FROM (o.marked_at IS NULL, o.deleted_at IS NULL, o.date)) both_rows;
+  END IF;
+  IF rows IS NOT NULL THEN PERFORM attend.count_sessions(rows, signs); END IF;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER changed_insert AFTER INSERT ON attend.attendance_sessions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.sessions_changed();
+
+CREATE TRIGGER changed_update AFTER UPDATE ON attend.attendance_sessions REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.sessions_changed();
+
+CREATE FUNCTION attend.record_digest(
+  id text, student uuid, status smallint, minutes smallint, notes text) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT crc32(convert_to(id || '|' || student || '|'
+    || (ARRAY['present', 'late', 'excused', 'left_early'])[status]
+    || '|' || coalesce(minutes::text, '') || '|' || coalesce(notes, ''), 'UTF8'))
+$$;
+
+CREATE FUNCTION attend.count_records(
+  changes attend.attendance_records[], signs integer[], now_rev bigint) RETURNS void
+LANGUAGE sql AS $$
+  WITH changed AS (
+    SELECT (c).session_no, s.class_id, (c).place, (c).status, u.sign,
+      s.marked_at IS NOT NULL AND s.deleted_at IS NULL AS counts,
+      attend.record_digest((c).id, p.student_id, (c).status, (c).minutes, (c).notes) AS digest
+    FROM (SELECT unnest(changes) AS c, unnest(signs) AS sign) u
+      JOIN attend.attendance_sessions s ON s.no = (c).session_no
+      JOIN attend.places p ON p.class_id = s.class_id AND p.number = (c).place
+  ), summed AS (
+    UPDATE attend.attendance_sessions s SET
+      total_present = s.total_present + d.present, total_late = s.total_late + d.late,
+      total_excused = s.total_excused + d.excused,
+      total_left_early = s.total_left_early + d.left_early,
+      digest = ((s.digest + d.digest) % 4294967296 + 4294967296) % 4294967296,
+      records_rev = now_rev
+    FROM (SELECT session_no,
+        coalesce(sum(sign) FILTER (WHERE status <> 3), 0) AS present,
+        coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late,
+        coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused,
+        coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early,
+        sum(sign * digest)::bigint AS digest
+      FROM changed GROUP BY 1) d
+    WHERE s.no = d.session_no
+  )
+  UPDATE attend.places p SET
+    present = p.present + d.present, late = p.late + d.late,
+    excused = p.excused + d.excused, left_early = p.left_early + d.left_early
+  FROM (SELECT class_id, place,
+      coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present,
+      coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late,
+      coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused,
+      coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early
+    FROM changed WHERE counts GROUP BY 1, 2) d
+  WHERE p.class_id = d.class_id AND p.number = d.place
+    AND (d.present, d.late, d.excused, d.left_early) <> (0, 0, 0, 0)
+$$;
+
+CREATE FUNCTION attend.records_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  changed attend.attendance_records[];
+  signs integer[];
+  now_rev bigint;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    SELECT array_agg(n), array_agg(1), max(n.rev) INTO changed, signs, now_rev FROM new_rows n;
+  ELSE
+    SELECT attend.next_revision(s.organization_id) INTO now_rev
+      FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no LIMIT 1;
+    INSERT INTO attend.record_history (organization_id, session_no, place, rev, until_rev, id,
+        status, minutes, marked_at, notes, reason)
+      SELECT s.organization_id, o.session_no, o.place, o.rev, now_rev, o.id, o.status, o.minutes,
+        o.marked_at, o.notes, nullif(current_setting('classweave.reason', true), '')
+      FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
+      WHERE o.rev < now_rev ON CONFLICT DO NOTHING;
+    IF TG_OP = 'UPDATE' THEN
+      SELECT array_agg(r), array_agg(s) INTO changed, signs FROM (
+        SELECT n AS r, 1 AS s FROM new_rows n UNION ALL SELECT o, -1 FROM old_rows o) both_rows;
+    ELSE
+      SELECT array_agg(o), array_agg(-1) INTO changed, signs FROM old_rows o;
+      INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
+        SELECT s.organization_id, 'attendance_records', o.id, s.class_id, now_rev
+        FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
+        ON CONFLICT (organization_id, table_name, id) DO UPDATE SET rev = excluded.rev;
+    END IF;
+  END IF;
+  IF changed IS NOT NULL THEN PERFORM attend.count_records(changed, signs, now_rev); END IF;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER changed_insert AFTER INSERT ON attend.attendance_records REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.records_changed();
+
+CREATE TRIGGER changed_update AFTER UPDATE ON attend.attendance_records REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.records_changed();
+
+CREATE TRIGGER changed_delete AFTER DELETE ON attend.attendance_records REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.records_changed();
+
+CREATE FUNCTION attend.stamp_meeting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
+      SELECT OLD.organization_id, 'meetings', OLD.id::text, OLD.class_id, r
+      FROM attend.next_revision(OLD.organization_id) r WHERE r IS NOT NULL
+      ON CONFLICT (organization_id, table_name, id) DO UPDATE SET rev = excluded.rev;
+    RETURN OLD;
+  END IF;
+  NEW.rev := coalesce(attend.next_revision(NEW.organization_id), 0);
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER stamp BEFORE INSERT OR UPDATE OR DELETE ON attend.meetings FOR EACH ROW EXECUTE FUNCTION attend.stamp_meeting();
+
+CREATE FUNCTION attend.feed_organizations_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.id, 'organizations', r.id, NULL::uuid,
+      attend.next_revision(r.id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_insert AFTER INSERT ON directory.organizations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_organizations_insert();
+
+CREATE FUNCTION attend.feed_organizations_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.id, 'organizations', r.id, NULL::uuid,
+      attend.next_revision(r.id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.organizations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_organizations_update();
+
+CREATE FUNCTION attend.feed_users_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'users', r.id, NULL::uuid,
+      attend.next_revision(r.organization_id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_insert AFTER INSERT ON directory.users REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_users_insert();
+
+CREATE FUNCTION attend.feed_users_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'users', r.id, NULL::uuid,
+      attend.next_revision(r.organization_id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.users REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_users_update();
+
+CREATE FUNCTION attend.feed_users_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'users', r.id, NULL::uuid,
+      attend.next_revision(r.organization_id), true
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_delete AFTER DELETE ON directory.users REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_users_delete();
+
+CREATE FUNCTION attend.feed_classes_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'classes', r.id, r.id,
+      attend.next_revision(r.organization_id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_insert AFTER INSERT ON directory.classes REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_classes_insert();
+
+CREATE FUNCTION attend.feed_classes_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'classes', r.id, r.id,
+      attend.next_revision(r.organization_id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.classes REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_classes_update();
+
+CREATE FUNCTION attend.feed_classes_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'classes', r.id, r.id,
+      attend.next_revision(r.organization_id), true
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_delete AFTER DELETE ON directory.classes REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_classes_delete();
+
+CREATE FUNCTION attend.feed_students_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'students', r.id, NULL::uuid,
+      attend.next_revision(r.organization_id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_insert AFTER INSERT ON directory.students REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_students_insert();
+
+CREATE FUNCTION attend.feed_students_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'students', r.id, NULL::uuid,
+      attend.next_revision(r.organization_id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.students REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_students_update();
+
+CREATE FUNCTION attend.feed_students_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'students', r.id, NULL::uuid,
+      attend.next_revision(r.organization_id), true
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_delete AFTER DELETE ON directory.students REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_students_delete();
+
+CREATE FUNCTION attend.feed_enrollments_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'enrollments', r.id, r.class_id,
+      attend.next_revision(r.organization_id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_insert AFTER INSERT ON directory.enrollments REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_enrollments_insert();
+
+CREATE FUNCTION attend.feed_enrollments_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'enrollments', r.id, r.class_id,
+      attend.next_revision(r.organization_id), false
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.enrollments REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_enrollments_update();
+
+CREATE FUNCTION attend.feed_enrollments_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
+    SELECT r.organization_id, 'enrollments', r.id, r.class_id,
+      attend.next_revision(r.organization_id), true
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (organization_id, table_name, id)
+      DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_feed_delete AFTER DELETE ON directory.enrollments REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_enrollments_delete();
+
+CREATE FUNCTION attend.see_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.visibility (organization_id, user_id, class_id, granted, rev)
+    SELECT r.organization_id, r.user_id, r.class_id, true,
+      attend.next_revision(r.organization_id)
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (user_id, class_id)
+      DO UPDATE SET granted = excluded.granted, rev = excluded.rev;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_see_insert AFTER INSERT ON directory.class_teachers REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.see_insert();
+
+CREATE FUNCTION attend.see_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.visibility (organization_id, user_id, class_id, granted, rev)
+    SELECT r.organization_id, r.user_id, r.class_id, false,
+      attend.next_revision(r.organization_id)
+    FROM changed r
+    WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
+    ON CONFLICT (user_id, class_id)
+      DO UPDATE SET granted = excluded.granted, rev = excluded.rev;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER attend_see_delete AFTER DELETE ON directory.class_teachers REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.see_delete();
+
+CREATE FUNCTION attend.recount_classes() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE class uuid;
+BEGIN
+  FOR class IN SELECT DISTINCT r.class_id FROM changed r
+    WHERE EXISTS (SELECT FROM attend.attendance_sessions s WHERE s.class_id = r.class_id)
+  LOOP PERFORM attend.recount_class(class); END LOOP;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION attend.recount_class(class uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.places (organization_id, class_id, number, student_id)
+    SELECT e.organization_id, class,
+      coalesce((SELECT max(number) FROM attend.places p WHERE p.class_id = class), 0)
+        + row_number() OVER (ORDER BY e.student_id), e.student_id
+    FROM (SELECT DISTINCT organization_id, student_id FROM directory.enrollments
+      WHERE class_id = class) e
+    WHERE NOT EXISTS (SELECT FROM attend.places p
+      WHERE p.class_id = class AND p.student_id = e.student_id);
+  UPDATE attend.attendance_sessions s SET total_enrolled = n.enrolled
+    FROM (SELECT no, (SELECT count(*) FROM attend.enrolled_on(class, date)) AS enrolled
+      FROM attend.attendance_sessions WHERE class_id = class AND deleted_at IS NULL) n
+    WHERE s.no = n.no AND s.total_enrolled <> n.enrolled;
+  UPDATE attend.places p SET held = n.held
+    FROM (SELECT k.number, count(s.no) AS held FROM attend.places k
+      LEFT JOIN directory.enrollments e ON e.class_id = class AND e.student_id = k.student_id
+      LEFT JOIN attend.attendance_sessions s ON s.class_id = class AND s.marked_at IS NOT NULL
+        AND s.deleted_at IS NULL AND s.date >= e.starts_on
+        AND (e.ends_on IS NULL OR s.date < e.ends_on)
+      WHERE k.class_id = class GROUP BY 1) n
+    WHERE p.class_id = class AND p.number = n.number AND p.held <> n.held;
+END $$;
+
+CREATE TRIGGER attend_recount_insert AFTER INSERT ON directory.enrollments REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.recount_classes();
+
+CREATE TRIGGER attend_recount_update AFTER UPDATE ON directory.enrollments REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.recount_classes();
+
+CREATE TRIGGER attend_recount_delete AFTER DELETE ON directory.enrollments REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.recount_classes();
+
+CREATE POLICY lookup ON attend.devices FOR SELECT TO classweave_owner USING (true);
+
+CREATE FUNCTION attend.identify_device(token bytea) RETURNS TABLE (
+  device_id uuid, user_id uuid, role text, name text, organization_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT d.id, u.id, u.role::text, u.name, o.id
+  FROM attend.devices d JOIN directory.users u ON u.id = d.user_id
+    JOIN directory.organizations o ON o.id = u.organization_id
+  WHERE d.token_hash = token AND d.revoked_at IS NULL
+    AND u.status = 'active' AND u.deleted_at IS NULL AND u.role <> 'student'
+    AND o.is_active AND o.deleted_at IS NULL
+$$;
+
+CREATE FUNCTION attend.organization_above(organization uuid) RETURNS TABLE (
+  id uuid, name text, code text, timezone text, created_at timestamptz, updated_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT u.id, u.name, u.code, u.timezone, u.created_at, u.updated_at
+  FROM directory.organizations o JOIN directory.organizations u ON u.id = o.parent_id
+  WHERE o.id = organization AND o.kind = 'faculty'
+    AND organization = ANY (ops.current_organizations())
+$$;
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON attend.sync_log FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ops.refuse_change();
 

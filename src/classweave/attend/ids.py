@@ -1,0 +1,11 @@
+"""Public identifiers of Attend. Sessions and records go by the ids that devices gave them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from classweave.core.identifiers import Prefix
+
+DeviceId = Annotated[UUID, Prefix("device")]
+TermId = Annotated[UUID, Prefix("term")]

@@ -1,0 +1,49 @@
+"""Terms: which one a day belongs to, and beginning the use of Attend."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+
+async def term_on(connection: psycopg.AsyncConnection[Any], organization: UUID, day: date) -> int:
+    """The number of the term that ``day`` belongs to: the shortest that holds it.
+
+    Where none was planned, the calendar year is one: attendance is never refused for want of a
+    term.
+    """
+    found = await connection.execute(
+        "SELECT number FROM attend.terms WHERE organization_id = %s AND archived_at IS NULL"
+        " AND %s BETWEEN starts_on AND ends_on ORDER BY ends_on - starts_on LIMIT 1",
+        (organization, day),
+    )
+    row = await found.fetchone()
+    if row is None:
+        # An archived year may hold the name already.
+        found = await connection.execute(
+            "INSERT INTO attend.terms (organization_id, name, starts_on, ends_on)"
+            " SELECT %(org)s, %(year)s || CASE WHEN n = 0 THEN '' ELSE ' (' || n + 1 || ')' END,"
+            " %(first)s, %(last)s FROM (SELECT count(*) AS n FROM attend.terms"
+            " WHERE organization_id = %(org)s AND name LIKE %(year)s || '%%') held"
+            " RETURNING number",
+            {
+                "org": organization,
+                "year": str(day.year),
+                "first": date(day.year, 1, 1),
+                "last": date(day.year, 12, 31),
+            },
+        )
+        row = await found.fetchone()
+        assert row is not None
+    return int(row[0])
+
+
+async def begin_use(connection: psycopg.AsyncConnection[Any], organization: UUID) -> None:
+    """Give an organisation its clock; from then on its changes are counted."""
+    await connection.execute(
+        "INSERT INTO attend.sync_clocks (organization_id) VALUES (%s) ON CONFLICT DO NOTHING",
+        (organization,),
+    )

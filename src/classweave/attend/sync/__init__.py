@@ -1,0 +1,1 @@
+"""The protocol of docs/attendance-sync.md."""

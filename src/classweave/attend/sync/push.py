@@ -1,0 +1,211 @@
+"""A push becomes rows: all of it or nothing, in the order deletions, classes, sessions, records.
+
+The organisation's clock is taken first and held until the commit, so pushes of one organisation
+come one after another: the test for conflicts and the merging by natural key see no races. What is
+to be written is decided over what was read, in :mod:`decide_push`; here it is read and written.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from classweave.attend.models import STATUS_NUMBERS
+from classweave.attend.open_term import term_on
+from classweave.attend.sync.check_push import Push
+from classweave.attend.sync.cursor import Cursor
+from classweave.attend.sync.decide_push import Decided, decide
+from classweave.attend.sync.identify import Caller
+from classweave.attend.sync.stored import Connection, load_stored
+from classweave.core.problems import Conflict, Unavailable
+
+_CLOCK = """
+SELECT attend.next_revision(c.organization_id), c.generation FROM attend.sync_clocks c
+WHERE c.organization_id = %s
+"""
+_AGAIN = "Rows have changed since the last pull: pull, then push again."
+
+
+async def apply_push(
+    connection: Connection, caller: Caller, last: Cursor | None, push: Push, now: datetime
+) -> tuple[int, Decided]:
+    """Write ``push`` in the caller's open transaction; returns the revision and what was done.
+
+    Raises :class:`~classweave.core.problems.Conflict` when the device must pull first, and
+    :class:`~classweave.core.problems.Unavailable` when others are writing for too long.
+    """
+    try:
+        async with connection.pipeline():
+            await connection.execute("SET LOCAL lock_timeout = '5s'")
+            taken = await connection.execute(_CLOCK, (caller.organization,))
+            row = await taken.fetchone()
+    except psycopg.errors.LockNotAvailable as error:
+        raise Unavailable("Many are saving at once. Nothing was kept; try again.") from error
+    if row is None:
+        raise Unavailable("Attendance is not in use in this organisation.")
+    rev, generation = row
+    if last is None or last.generation != generation or last.rev >= rev:
+        raise Conflict(_AGAIN)
+    stored = await load_stored(connection, caller, push)
+    if stored.conflicts(push, last.rev):
+        raise Conflict(_AGAIN)
+    for session in push.sessions:
+        if stored.term_on(session.date) is None:
+            number = await term_on(connection, caller.organization, session.date)
+            stored.terms.append((number, session.date, session.date))
+    decided = decide(push, stored)
+    async with connection.pipeline():
+        await _write(connection, caller, rev, decided, now)
+    return rev, decided
+
+
+async def _write(
+    connection: Connection, caller: Caller, rev: int, decided: Decided, now: datetime
+) -> None:
+    """Everything in one round trip. Nothing is read back."""
+    common = {"org": caller.organization, "user": caller.user, "rev": rev, "now": now}
+    if decided.clear_records:
+        await connection.execute(
+            _CLEAR,
+            {
+                **common,
+                "sessions": [s for s, _place in decided.clear_records],
+                "places": [place for _s, place in decided.clear_records],
+            },
+        )
+    if decided.drop_sessions:
+        await connection.execute(_CLEAR_SESSIONS, {**common, "sessions": decided.drop_sessions})
+        await connection.execute(_DROP_SESSIONS, {**common, "sessions": decided.drop_sessions})
+    for key, name in decided.rename.items():
+        await connection.execute(_RENAME, {**common, "class": key, "name": name})
+    for session, term in decided.insert_sessions:
+        await connection.execute(
+            _INSERT_SESSION,
+            {
+                **common, "id": session.id, "class": session.class_id, "term": term,
+                "date": session.date, "start": session.start_time, "end": session.end_time,
+                "note": session.note, "marked": session.marked_at,
+            },
+        )  # fmt: skip
+    for key, session, merging in decided.update_sessions:
+        await connection.execute(
+            _MERGE_SESSION if merging else _UPDATE_SESSION,
+            {
+                **common, "id": key, "date": session.date, "start": session.start_time,
+                "end": session.end_time, "note": session.note, "marked": session.marked_at,
+            },
+        )  # fmt: skip
+    for statement, rows in ((_UPDATE, decided.update_records), (_INSERT, decided.insert_records)):
+        if rows:
+            await connection.execute(statement.encode(), {**common, **_columns(rows, now)})
+    if decided.bury:
+        await connection.execute(
+            _BURY,
+            {
+                **common,
+                "tables": [table for table, _key in decided.bury],
+                "ids": [key for _table, key in decided.bury],
+                "classes": list(decided.bury.values()),
+            },
+        )
+    if decided.refused:
+        await connection.execute(
+            _CORRECT,
+            {
+                **common,
+                "tables": [table for table, _key in decided.refused],
+                "ids": [key for _table, key in decided.refused],
+                "reasons": list(decided.refused.values()),
+            },
+        )
+    await connection.execute(_PUSHED, {"now": now, "device": caller.device})
+
+
+def _columns(rows: dict[tuple[str, int], Any], now: datetime) -> dict[str, list[Any]]:
+    return {
+        "sessions": [session for session, _place in rows],
+        "places": [place for _session, place in rows],
+        "ids": [row.id for row in rows.values()],
+        "statuses": [STATUS_NUMBERS[row.status] for row in rows.values()],
+        "minutes": [row.minutes for row in rows.values()],
+        "moments": [row.marked_at or now for row in rows.values()],
+        "notes": [row.notes for row in rows.values()],
+    }
+
+
+_ROWS = """unnest(%(sessions)s::text[], %(places)s::smallint[], %(ids)s::text[],
+    %(statuses)s::smallint[], %(minutes)s::smallint[], %(moments)s::timestamptz[],
+    %(notes)s::text[])
+  AS u (session_id, place, id, status, minutes, marked_at, notes)
+  JOIN attend.attendance_sessions s ON s.organization_id = %(org)s AND s.id = u.session_id"""
+_INSERT = f"""
+INSERT INTO attend.attendance_records
+  (term, session_no, place, id, status, minutes, marked_at, created_at, notes, rev)
+SELECT s.term, s.no, u.place, u.id, u.status, u.minutes, u.marked_at, u.marked_at, u.notes, %(rev)s
+FROM {_ROWS}
+"""
+_UPDATE = f"""
+UPDATE attend.attendance_records r SET status = u.status, minutes = u.minutes,
+  marked_at = u.marked_at, notes = u.notes, rev = %(rev)s
+FROM {_ROWS} WHERE r.term = s.term AND r.session_no = s.no AND r.place = u.place
+"""
+_CLEAR = """
+DELETE FROM attend.attendance_records r
+USING unnest(%(sessions)s::text[], %(places)s::smallint[]) AS g (session_id, place)
+  JOIN attend.attendance_sessions s ON s.organization_id = %(org)s AND s.id = g.session_id
+WHERE r.term = s.term AND r.session_no = s.no AND r.place = g.place
+"""
+_CLEAR_SESSIONS = """
+DELETE FROM attend.attendance_records r USING attend.attendance_sessions s
+WHERE s.organization_id = %(org)s AND s.id = ANY (%(sessions)s)
+  AND r.term = s.term AND r.session_no = s.no
+"""
+_DROP_SESSIONS = """
+UPDATE attend.attendance_sessions SET deleted_at = %(now)s, updated_by = %(user)s
+WHERE organization_id = %(org)s AND id = ANY (%(sessions)s)
+"""
+_RENAME = """
+UPDATE directory.classes SET name = %(name)s, updated_by = %(user)s WHERE id = %(class)s
+"""
+_INSERT_SESSION = """
+INSERT INTO attend.attendance_sessions (organization_id, id, class_id, term, date, start_time,
+  end_time, note, marked_by, marked_at, created_by, updated_by)
+VALUES (%(org)s, %(id)s, %(class)s, %(term)s, %(date)s, %(start)s, %(end)s, %(note)s,
+  CASE WHEN %(marked)s::timestamptz IS NOT NULL THEN %(user)s::uuid END, %(marked)s,
+  %(user)s, %(user)s)
+"""
+_UPDATE_SESSION = """
+UPDATE attend.attendance_sessions SET date = %(date)s, start_time = %(start)s,
+  end_time = %(end)s, note = %(note)s, marked_at = %(marked)s,
+  marked_by = CASE WHEN %(marked)s::timestamptz IS NULL THEN NULL
+    WHEN marked_at IS NULL THEN %(user)s::uuid ELSE coalesce(marked_by, %(user)s::uuid) END,
+  updated_by = %(user)s
+WHERE organization_id = %(org)s AND id = %(id)s
+"""
+# A second session of one meeting undoes neither the roll nor the note of the first.
+_MERGE_SESSION = """
+UPDATE attend.attendance_sessions SET end_time = coalesce(%(end)s, end_time),
+  note = coalesce(%(note)s, note), marked_at = coalesce(%(marked)s, marked_at),
+  marked_by = CASE WHEN marked_at IS NULL AND %(marked)s::timestamptz IS NOT NULL
+    THEN %(user)s::uuid ELSE marked_by END, updated_by = %(user)s
+WHERE organization_id = %(org)s AND id = %(id)s
+"""
+_BURY = """
+INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
+SELECT %(org)s, u.t, u.i, u.c, %(rev)s
+FROM unnest(%(tables)s::text[], %(ids)s::text[], %(classes)s::uuid[]) AS u (t, i, c)
+ON CONFLICT DO NOTHING
+"""
+_CORRECT = """
+INSERT INTO attend.corrections (organization_id, user_id, table_name, id, rev, reason)
+SELECT %(org)s, %(user)s, u.t, u.i, %(rev)s, u.r
+FROM unnest(%(tables)s::text[], %(ids)s::text[], %(reasons)s::text[]) AS u (t, i, r)
+ON CONFLICT (user_id, table_name, id)
+  DO UPDATE SET rev = excluded.rev, reason = excluded.reason, made_at = now()
+"""
+_PUSHED = """
+UPDATE attend.sync_metadata SET last_pushed_at = %(now)s, pushes = pushes + 1
+WHERE device_id = %(device)s
+"""

@@ -1,0 +1,203 @@
+"""What is stored around a push: its ids, their meetings, who is enrolled, what is marked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from classweave.attend.sync.check_push import CLASSES, RECORDS, SESSIONS, Push
+from classweave.attend.sync.identify import Caller
+
+Connection = psycopg.AsyncConnection[Any]
+Meeting = tuple[UUID, date, str]
+"""A class, a day, and a time of day (``00:00`` where none is given)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session as it stands, or as this push makes it. ``id`` is the one that is kept."""
+
+    id: str
+    class_id: UUID
+    term: int
+    date: date
+    start_time: str | None
+    rev: int
+    deleted: bool = False
+
+    @property
+    def meeting(self) -> Meeting:
+        """What no other session may share with it."""
+        return (self.class_id, self.date, self.start_time or "00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as it stands."""
+
+    id: str
+    session_id: str
+    place: int
+    class_id: UUID
+    rev: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The rows around a push. ``classes`` are those that the teacher teaches.
+
+    ``places`` has who is enrolled on a session's day: (class, day, student) → place. ``taken`` has
+    the records of the sessions: (session id, place) → record id.
+    """
+
+    classes: frozenset[UUID]
+    sessions: dict[str, StoredSession]
+    meetings: dict[Meeting, StoredSession]
+    records: dict[str, StoredRecord]
+    tombstones: dict[tuple[str, str], tuple[UUID | None, int]]
+    class_revisions: dict[UUID, int]
+    terms: list[tuple[int, date, date]]
+    places: dict[tuple[UUID, date, UUID], int]
+    taken: dict[tuple[str, int], str]
+
+    def conflicts(self, push: Push, last: int) -> bool:
+        """Whether a row that the teacher sees, or its tombstone, is newer than ``last``."""
+        written = [(SESSIONS, s.id) for s in push.sessions]
+        written += [(RECORDS, r.id) for r in push.records]
+        deleted = [(SESSIONS, i) for i in push.deleted_sessions]
+        deleted += [(RECORDS, i) for i in push.deleted_records]
+        return (
+            any(self._revision(table, key) > last for table, key in [*written, *deleted])
+            or any(self._buried(table, key) > last for table, key in written)
+            or any(
+                self.class_revisions.get(key, 0) > last
+                for key in push.classes
+                if key in self.classes
+            )
+        )
+
+    def _revision(self, table: str, key: str) -> int:
+        row = self.sessions.get(key) if table == SESSIONS else self.records.get(key)
+        return row.rev if row is not None and row.class_id in self.classes else 0
+
+    def _buried(self, table: str, key: str) -> int:
+        class_id, rev = self.tombstones.get((table, key), (None, 0))
+        return rev if class_id is None or class_id in self.classes else 0
+
+    def is_buried(self, table: str, key: str) -> bool:
+        """Whether the id was deleted once."""
+        return (table, key) in self.tombstones
+
+    def term_on(self, day: date) -> int | None:
+        """The term that ``day`` belongs to: the shortest that holds it."""
+        held = [(end - start, number) for number, start, end in self.terms if start <= day <= end]
+        return min(held)[1] if held else None
+
+
+_CLASSES = "SELECT class_id FROM directory.class_teachers WHERE user_id = %(user)s"
+_CLASS_REVISIONS = f"""
+SELECT id, rev FROM attend.directory_changes
+WHERE organization_id = %(org)s AND table_name = '{CLASSES}' AND id = ANY (%(classes)s)
+"""
+_TERMS = """
+SELECT number, starts_on, ends_on FROM attend.terms
+WHERE organization_id = %(org)s AND archived_at IS NULL
+"""
+_TOMBSTONES = f"""
+SELECT table_name, id, class_id, rev FROM attend.tombstones
+WHERE organization_id = %(org)s AND table_name IN ('{SESSIONS}', '{RECORDS}') AND id = ANY (%(ids)s)
+"""
+# The sessions that are named, and those that are held at the same time as one that is pushed.
+_SESSIONS = """
+WITH asked AS MATERIALIZED (
+  SELECT s.no FROM attend.attendance_sessions s
+    WHERE s.organization_id = %(org)s AND s.id = ANY (%(sessions)s)
+  UNION SELECT s.no
+    FROM unnest(%(of)s::uuid[], %(days)s::date[], %(times)s::text[]) AS u (class_id, day, at)
+      JOIN attend.attendance_sessions s ON s.class_id = u.class_id AND s.date = u.day
+        AND coalesce(s.start_time, '00:00') = u.at AND s.deleted_at IS NULL
+)
+"""
+_SESSION_ROWS = (
+    _SESSIONS
+    + """
+SELECT s.id, s.class_id, s.term, s.date, s.start_time, s.rev, s.deleted_at IS NOT NULL
+FROM asked JOIN attend.attendance_sessions s ON s.no = asked.no
+"""
+)
+_TAKEN = (
+    _SESSIONS
+    + """
+SELECT s.id, r.place, r.id FROM asked JOIN attend.attendance_sessions s ON s.no = asked.no
+  JOIN attend.attendance_records r ON r.term = s.term AND r.session_no = s.no
+"""
+)
+_PLACES = (
+    _SESSIONS
+    + """
+SELECT DISTINCT d.class_id, d.day, p.student_id, p.number
+FROM (SELECT s.class_id, s.date AS day FROM asked
+      JOIN attend.attendance_sessions s ON s.no = asked.no
+    UNION SELECT class_id, day FROM unnest(%(of)s::uuid[], %(days)s::date[]) AS u (class_id, day)
+  ) d
+  JOIN attend.places p ON p.class_id = d.class_id
+  JOIN directory.enrollments e ON e.class_id = d.class_id AND e.student_id = p.student_id
+    AND e.starts_on <= d.day AND (e.ends_on IS NULL OR e.ends_on > d.day)
+"""
+)
+_RECORDS = """
+SELECT r.id, s.id, r.place, s.class_id, r.rev
+FROM attend.attendance_records r JOIN attend.attendance_sessions s ON s.no = r.session_no
+WHERE r.term = ANY (ARRAY(SELECT number FROM attend.terms WHERE organization_id = %(org)s
+    AND archived_at IS NULL)) AND r.id = ANY (%(records)s)
+"""
+# Classes whose roll has no places yet, or not of everybody: before they are asked for.
+_SEAT = """
+INSERT INTO attend.places (organization_id, class_id, number, student_id)
+SELECT e.organization_id, e.class_id,
+  coalesce((SELECT max(number) FROM attend.places p WHERE p.class_id = e.class_id), 0)
+    + row_number() OVER (PARTITION BY e.class_id ORDER BY e.student_id), e.student_id
+FROM (SELECT DISTINCT e.organization_id, e.class_id, e.student_id FROM directory.enrollments e
+    JOIN directory.class_teachers t ON t.class_id = e.class_id AND t.user_id = %(user)s
+    WHERE e.class_id = ANY (%(of)s)) e
+WHERE NOT EXISTS (SELECT FROM attend.places p
+  WHERE p.class_id = e.class_id AND p.student_id = e.student_id)
+"""
+
+
+async def load_stored(connection: Connection, caller: Caller, push: Push) -> Stored:
+    """Read all of it in one round trip, whatever the size of the push."""
+    sessions = {s.id for s in push.sessions} | {r.session_id for r in push.records}
+    sessions |= set(push.deleted_sessions)
+    records = {r.id for r in push.records} | set(push.deleted_records)
+    parameters = {
+        "org": caller.organization, "user": caller.user, "classes": list(push.classes),
+        "sessions": list(sessions), "records": list(records), "ids": list(sessions | records),
+        "of": [s.class_id for s in push.sessions], "days": [s.date for s in push.sessions],
+        "times": [s.start_time or "00:00" for s in push.sessions],
+    }  # fmt: skip
+    queries = (
+        _CLASSES, _CLASS_REVISIONS, _TERMS, _TOMBSTONES, _SESSION_ROWS, _TAKEN, _PLACES, _RECORDS,
+    )  # fmt: skip
+    async with connection.pipeline():
+        await connection.execute(_SEAT, parameters)
+        asked = [await connection.execute(query.encode(), parameters) for query in queries]
+        taught, revisions, terms, buried, held, taken, places, known = [
+            await answer.fetchall() for answer in asked
+        ]
+    rows = [StoredSession(*row) for row in held]
+    return Stored(
+        classes=frozenset(row[0] for row in taught),
+        sessions={row.id: row for row in rows},
+        meetings={row.meeting: row for row in rows if not row.deleted},
+        records={row[0]: StoredRecord(*row) for row in known},
+        tombstones={(row[0], row[1]): (row[2], row[3]) for row in buried},
+        class_revisions=dict(revisions),
+        terms=terms,
+        places={(row[0], row[1], row[2]): row[3] for row in places},
+        taken={(row[0], row[1]): row[2] for row in taken},
+    )
