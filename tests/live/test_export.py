@@ -15,6 +15,7 @@ from lesson_fixtures import Lesson, end_lesson, hear, start_lesson
 from sqlalchemy import text, update
 
 from classweave.core.identifiers import encode
+from classweave.core.spreadsheets import csv_row
 from classweave.core.tenancy import Role
 from classweave.language.jsonl import parse_transcript
 from classweave.live.compare_groups import compare_groups
