@@ -18,7 +18,7 @@ from classweave.core.postgres import DatabaseUrls
 from classweave.core.runtime import connect
 from classweave.core.settings import Settings
 from database_server import Server
-from school_fixtures import School
+from school_fixtures import make_school
 
 
 def test_a_backup_that_fails_leaves_nothing(urls: DatabaseUrls, tmp_path: Path) -> None:
@@ -56,26 +56,30 @@ def test_a_login_that_row_security_binds_is_told_in_one_line(
 
 @pytest.mark.anyio
 async def test_after_a_restore_devices_replace_what_they_have(
-    server: Server, urls: DatabaseUrls, school: School, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     source, target = (Settings(data_dir=tmp_path / name) for name in ("before", "after"))
     target.data_dir.mkdir()
-    async with await school.sign_in() as teacher:
-        made = await teacher.post("/api/attend/devices", json={"name": "Phone"})
-    token = made.json()["token"]
-    roll = {"id": "kept", "class_id": str(school.class_id), "date": "2099-11-25"}
-    lost = roll | {"id": "lost", "start_time": "11:00"}
-    async with school.program(token) as device:
-        first = (await device.get("/api/attend/sync")).json()["timestamp"]
-        for row in (roll, lost):
-            kept = await device.post(
-                "/api/attend/sync", params={"last_pulled_at": first},
-                json={"changes": {"attendance_sessions": {"created": [row]}}},
-            )  # fmt: skip
-            assert kept.status_code == 200, kept.text
-            if row is roll:
-                back_up(source, urls, tmp_path / "whole.tar")
-        newest = (await device.get("/api/attend/sync")).json()["timestamp"]
+    # A database of its own: a backup is restored whole, and with every constraint.
+    urls = server.clone("backed_up")
+    async with connect(source, urls) as runtime:
+        school = await make_school(runtime.database, create_app(runtime))
+        async with await school.sign_in() as teacher:
+            made = await teacher.post("/api/attend/devices", json={"name": "Phone"})
+        token = made.json()["token"]
+        roll = {"id": "kept", "class_id": str(school.class_id), "date": "2099-11-25"}
+        lost = roll | {"id": "lost", "start_time": "11:00"}
+        async with school.program(token) as device:
+            first = (await device.get("/api/attend/sync")).json()["timestamp"]
+            for row in (roll, lost):
+                kept = await device.post(
+                    "/api/attend/sync", params={"last_pulled_at": first},
+                    json={"changes": {"attendance_sessions": {"created": [row]}}},
+                )  # fmt: skip
+                assert kept.status_code == 200, kept.text
+                if row is roll:
+                    back_up(source, urls, tmp_path / "whole.tar")
+            newest = (await device.get("/api/attend/sync")).json()["timestamp"]
     fresh = server.clone(f"{urls.owner.database}_restored")
     restore(target, fresh, tmp_path / "whole.tar")
     async with connect(target, fresh) as runtime:

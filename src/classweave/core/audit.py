@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import psycopg
+from psycopg.types.json import Jsonb
 from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint, insert
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
@@ -14,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from classweave.core.database import actor_of
 from classweave.core.model import Base, Json, Now, Row, Tenant
+from classweave.core.tenancy import Actor
 
 _QUEUE = "audit"
 
@@ -98,6 +101,31 @@ def record(
             "affected_student_ids": sorted(set(students)),
         }
     )
+
+
+async def record_directly(
+    connection: psycopg.AsyncConnection[Any],
+    actor: Actor,
+    event_type: str,
+    *,
+    resource: str,
+    description: str,
+    students: Sequence[UUID] = (),
+    data_accessed: dict[str, Any] | None = None,
+) -> None:
+    """The same at once, on a driver's connection in whose transaction ``actor`` was stated."""
+    await connection.execute(
+        "INSERT INTO compliance.audit_log (organization_id, actor_id, actor_type, event_type,"
+        " event_category, resource_type, session_id, description, ip_address, user_agent,"
+        " compliance_basis, data_accessed, affected_student_ids)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'legitimate educational interest', %s,"
+        " %s)",
+        (
+            actor.home, actor.id, actor.role.value, event_type, event_type.partition(".")[0],
+            resource, actor.session, description, actor.ip_address, actor.user_agent,
+            Jsonb(data_accessed), sorted(set(students)),
+        ),
+    )  # fmt: skip
 
 
 async def write_audit(session: AsyncSession) -> None:

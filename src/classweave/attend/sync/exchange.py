@@ -73,27 +73,30 @@ async def answer_push(
     database: Database, authorization: str | None, last: Cursor | None, body: bytes
 ) -> None:
     """Keep all of a push, or raise. Once this returns, it is committed."""
-    async with database.transaction() as session:
-        connection = await driver_connection(session)
-        caller = await caller_of(await ask_for_caller(connection, authorization))
-        push = parse_push(body)
-        if push.empty:
-            return
-        session.info["actor"] = caller.actor  # stated to the database by its token
-        try:
+    try:
+        async with database.bare_connection() as connection:
+            async with connection.pipeline():
+                await connection.execute("BEGIN")
+                caller = await caller_of(await ask_for_caller(connection, authorization))
+            push = parse_push(body)
+            if push.empty:
+                return
             rev, done = await apply_push(connection, caller, last, push, clock.now())
-        except psycopg.errors.DeadlockDetected as error:
-            raise Unavailable("Nothing was kept; try again.") from error
-        audit.record(
-            session, "attendance.marked", resource="attend.revision",
-            description=f"Revision {rev} by a device",
-            students=list(done.students), session_id=caller.device,
-            data_accessed={
-                "revision": rev,
-                "classes": sorted(str(c) for c in done.classes),
-                "not_taken": len(done.refused),
-            },
-        )  # fmt: skip
+            async with connection.pipeline():
+                await audit.record_directly(
+                    connection, caller.actor, "attendance.marked", resource="attend.revision",
+                    description=f"Revision {rev} by a device", students=list(done.students),
+                    data_accessed={
+                        "revision": rev,
+                        "classes": sorted(str(c) for c in done.classes),
+                        "not_taken": len(done.refused),
+                    },
+                )  # fmt: skip
+                await connection.execute("COMMIT")
+    except psycopg.errors.DeadlockDetected as error:
+        raise Unavailable("Nothing was kept; try again.") from error
+    except psycopg.OperationalError as error:
+        raise Unavailable("The database does not answer; try again.") from error
 
 
 async def answer_session(

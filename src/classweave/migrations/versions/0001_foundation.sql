@@ -47,20 +47,6 @@ BEGIN
     USING ERRCODE = 'insufficient_privilege';
 END $$;
 
-CREATE TYPE compliance.consent_kind AS ENUM ('take_part', 'recording', 'analysis', 'data_sharing', 'email', 'disclosure', 'ai_training');
-
-CREATE TYPE compliance.consent_state AS ENUM ('given', 'refused', 'withdrawn', 'expired');
-
-CREATE TYPE compliance.consent_method AS ENUM ('paper_form', 'in_person', 'e_mail', 'phone', 'student_of_age');
-
-CREATE TYPE compliance.policy_type AS ENUM ('sound', 'words', 'measures', 'prompts', 'messages', 'events', 'sign_in_sessions', 'consent_history', 'audit');
-
-CREATE TYPE compliance.request_kind AS ENUM ('export', 'erase');
-
-CREATE TYPE compliance.subject_kind AS ENUM ('student', 'user');
-
-CREATE TYPE compliance.request_status AS ENUM ('requested', 'completed');
-
 CREATE TYPE directory.class_role AS ENUM ('owner', 'co');
 
 CREATE TYPE directory.enrollment_status AS ENUM ('active', 'withdrawn', 'moved');
@@ -78,6 +64,20 @@ CREATE TYPE directory.person_role AS ENUM ('student', 'teacher', 'school_admin',
 CREATE TYPE directory.user_status AS ENUM ('invited', 'active', 'inactive');
 
 CREATE TYPE directory.student_status AS ENUM ('active', 'inactive');
+
+CREATE TYPE compliance.consent_kind AS ENUM ('take_part', 'recording', 'analysis', 'data_sharing', 'email', 'disclosure', 'ai_training');
+
+CREATE TYPE compliance.consent_state AS ENUM ('given', 'refused', 'withdrawn', 'expired');
+
+CREATE TYPE compliance.consent_method AS ENUM ('paper_form', 'in_person', 'e_mail', 'phone', 'student_of_age');
+
+CREATE TYPE compliance.policy_type AS ENUM ('sound', 'words', 'measures', 'prompts', 'messages', 'events', 'sign_in_sessions', 'consent_history', 'audit');
+
+CREATE TYPE compliance.request_kind AS ENUM ('export', 'erase');
+
+CREATE TYPE compliance.subject_kind AS ENUM ('student', 'user');
+
+CREATE TYPE compliance.request_status AS ENUM ('requested', 'completed');
 
 CREATE TYPE live.session_status AS ENUM ('draft', 'scheduled', 'open', 'live', 'paused', 'ended', 'archived');
 
@@ -265,6 +265,48 @@ CREATE TABLE attend.risk_rules (
 	CONSTRAINT fk_risk_rules_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
+CREATE TABLE directory.organization_settings (
+	setting_key TEXT NOT NULL, 
+	setting_value TEXT NOT NULL, 
+	setting_type directory.setting_type NOT NULL, 
+	description TEXT DEFAULT '' NOT NULL, 
+	is_editable BOOLEAN DEFAULT true NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_organization_settings PRIMARY KEY (id), 
+	CONSTRAINT uq_organization_settings_organization_id_setting_key UNIQUE (organization_id, setting_key), 
+	CONSTRAINT ck_organization_settings_key_form CHECK (setting_key ~ '^[a-z][a-z0-9_.]{0,63}$'), 
+	CONSTRAINT fk_organization_settings_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE directory.users (
+	role directory.person_role NOT NULL, 
+	email TEXT, 
+	name TEXT NOT NULL, 
+	given_name TEXT, 
+	family_name TEXT, 
+	picture TEXT, 
+	google_id TEXT, 
+	password_hash TEXT, 
+	status directory.user_status DEFAULT 'active' NOT NULL, 
+	locale TEXT, 
+	timezone TEXT, 
+	last_login TIMESTAMP WITH TIME ZONE, 
+	login_count BIGINT DEFAULT 0 NOT NULL, 
+	deleted_at TIMESTAMP WITH TIME ZONE, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_users PRIMARY KEY (id), 
+	CONSTRAINT uq_users_organization_id_id UNIQUE (organization_id, id), 
+	CONSTRAINT ck_users_staff_email CHECK (email IS NOT NULL OR role = 'student' OR deleted_at IS NOT NULL), 
+	CONSTRAINT ck_users_name_length CHECK (length(btrim(name)) BETWEEN 1 AND 200), 
+	CONSTRAINT fk_users_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
 CREATE TABLE compliance.audit_log (
 	sequence BIGINT NOT NULL, 
 	actor_id UUID, 
@@ -377,48 +419,6 @@ CREATE TABLE compliance.retention_runs (
 	CONSTRAINT fk_retention_runs_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
-CREATE TABLE directory.organization_settings (
-	setting_key TEXT NOT NULL, 
-	setting_value TEXT NOT NULL, 
-	setting_type directory.setting_type NOT NULL, 
-	description TEXT DEFAULT '' NOT NULL, 
-	is_editable BOOLEAN DEFAULT true NOT NULL, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	organization_id UUID NOT NULL, 
-	CONSTRAINT pk_organization_settings PRIMARY KEY (id), 
-	CONSTRAINT uq_organization_settings_organization_id_setting_key UNIQUE (organization_id, setting_key), 
-	CONSTRAINT ck_organization_settings_key_form CHECK (setting_key ~ '^[a-z][a-z0-9_.]{0,63}$'), 
-	CONSTRAINT fk_organization_settings_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
-CREATE TABLE directory.users (
-	role directory.person_role NOT NULL, 
-	email TEXT, 
-	name TEXT NOT NULL, 
-	given_name TEXT, 
-	family_name TEXT, 
-	picture TEXT, 
-	google_id TEXT, 
-	password_hash TEXT, 
-	status directory.user_status DEFAULT 'active' NOT NULL, 
-	locale TEXT, 
-	timezone TEXT, 
-	last_login TIMESTAMP WITH TIME ZONE, 
-	login_count BIGINT DEFAULT 0 NOT NULL, 
-	deleted_at TIMESTAMP WITH TIME ZONE, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	organization_id UUID NOT NULL, 
-	CONSTRAINT pk_users PRIMARY KEY (id), 
-	CONSTRAINT uq_users_organization_id_id UNIQUE (organization_id, id), 
-	CONSTRAINT ck_users_staff_email CHECK (email IS NOT NULL OR role = 'student' OR deleted_at IS NOT NULL), 
-	CONSTRAINT ck_users_name_length CHECK (length(btrim(name)) BETWEEN 1 AND 200), 
-	CONSTRAINT fk_users_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
 CREATE TABLE live.guidance_rules (
 	version BIGINT NOT NULL, 
 	rules_toml TEXT NOT NULL, 
@@ -491,26 +491,6 @@ CREATE TABLE attend.devices (
 	CONSTRAINT fk_devices_organization_id_user_id FOREIGN KEY(organization_id, user_id) REFERENCES directory.users (organization_id, id) ON DELETE CASCADE, 
 	CONSTRAINT ck_devices_name_length CHECK (length(btrim(name)) BETWEEN 1 AND 80), 
 	CONSTRAINT fk_devices_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
-CREATE TABLE compliance.data_requests (
-	request_type compliance.request_kind NOT NULL, 
-	subject_type compliance.subject_kind NOT NULL, 
-	subject_id UUID NOT NULL, 
-	status compliance.request_status NOT NULL, 
-	requested_by UUID, 
-	completed_at TIMESTAMP WITH TIME ZONE, 
-	counts JSONB DEFAULT '{}' NOT NULL, 
-	receipt JSONB, 
-	receipt_hash TEXT, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	organization_id UUID NOT NULL, 
-	CONSTRAINT pk_data_requests PRIMARY KEY (id), 
-	CONSTRAINT ck_data_requests_completed_has_receipt CHECK ((status = 'completed') = (completed_at IS NOT NULL AND receipt_hash IS NOT NULL)), 
-	CONSTRAINT fk_data_requests_requested_by FOREIGN KEY(requested_by) REFERENCES directory.users (id) ON DELETE SET NULL, 
-	CONSTRAINT fk_data_requests_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
 CREATE TABLE directory.classes (
@@ -628,6 +608,26 @@ CREATE TABLE directory.password_resets (
 	CONSTRAINT fk_password_resets_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
+CREATE TABLE compliance.data_requests (
+	request_type compliance.request_kind NOT NULL, 
+	subject_type compliance.subject_kind NOT NULL, 
+	subject_id UUID NOT NULL, 
+	status compliance.request_status NOT NULL, 
+	requested_by UUID, 
+	completed_at TIMESTAMP WITH TIME ZONE, 
+	counts JSONB DEFAULT '{}' NOT NULL, 
+	receipt JSONB, 
+	receipt_hash TEXT, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_data_requests PRIMARY KEY (id), 
+	CONSTRAINT ck_data_requests_completed_has_receipt CHECK ((status = 'completed') = (completed_at IS NOT NULL AND receipt_hash IS NOT NULL)), 
+	CONSTRAINT fk_data_requests_requested_by FOREIGN KEY(requested_by) REFERENCES directory.users (id) ON DELETE SET NULL, 
+	CONSTRAINT fk_data_requests_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
 CREATE TABLE attend.sync_metadata (
 	device_id UUID NOT NULL, 
 	last_pulled_at TIMESTAMP WITH TIME ZONE, 
@@ -731,6 +731,36 @@ CREATE TABLE attend.attendance_sessions (
 )
  WITH (fillfactor = 80);
 
+CREATE TABLE directory.class_teachers (
+	class_id UUID NOT NULL, 
+	user_id UUID NOT NULL, 
+	role directory.class_role NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_class_teachers PRIMARY KEY (class_id, user_id), 
+	CONSTRAINT fk_class_teachers_organization_id_class_id FOREIGN KEY(organization_id, class_id) REFERENCES directory.classes (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_class_teachers_organization_id_user_id FOREIGN KEY(organization_id, user_id) REFERENCES directory.users (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_class_teachers_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
+CREATE TABLE directory.enrollments (
+	class_id UUID NOT NULL, 
+	student_id UUID NOT NULL, 
+	starts_on DATE DEFAULT CURRENT_DATE NOT NULL, 
+	ends_on DATE, 
+	status directory.enrollment_status DEFAULT 'active' NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	organization_id UUID NOT NULL, 
+	CONSTRAINT pk_enrollments PRIMARY KEY (id), 
+	CONSTRAINT fk_enrollments_organization_id_class_id FOREIGN KEY(organization_id, class_id) REFERENCES directory.classes (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_enrollments_organization_id_student_id FOREIGN KEY(organization_id, student_id) REFERENCES directory.students (organization_id, id) ON DELETE CASCADE, 
+	CONSTRAINT ck_enrollments_ends_after_start CHECK (ends_on >= starts_on), 
+	CONSTRAINT ck_enrollments_open_is_active CHECK ((status = 'active') = (ends_on IS NULL)), 
+	CONSTRAINT fk_enrollments_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
+);
+
 CREATE TABLE compliance.parental_consents (
 	student_id UUID NOT NULL, 
 	consent_type compliance.consent_kind NOT NULL, 
@@ -762,36 +792,6 @@ CREATE TABLE compliance.parental_consents (
 	CONSTRAINT fk_parental_consents_student_id FOREIGN KEY(student_id) REFERENCES directory.students (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_parental_consents_recorded_by FOREIGN KEY(recorded_by) REFERENCES directory.users (id) ON DELETE SET NULL, 
 	CONSTRAINT fk_parental_consents_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
-CREATE TABLE directory.class_teachers (
-	class_id UUID NOT NULL, 
-	user_id UUID NOT NULL, 
-	role directory.class_role NOT NULL, 
-	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	organization_id UUID NOT NULL, 
-	CONSTRAINT pk_class_teachers PRIMARY KEY (class_id, user_id), 
-	CONSTRAINT fk_class_teachers_organization_id_class_id FOREIGN KEY(organization_id, class_id) REFERENCES directory.classes (organization_id, id) ON DELETE CASCADE, 
-	CONSTRAINT fk_class_teachers_organization_id_user_id FOREIGN KEY(organization_id, user_id) REFERENCES directory.users (organization_id, id) ON DELETE CASCADE, 
-	CONSTRAINT fk_class_teachers_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
-);
-
-CREATE TABLE directory.enrollments (
-	class_id UUID NOT NULL, 
-	student_id UUID NOT NULL, 
-	starts_on DATE DEFAULT CURRENT_DATE NOT NULL, 
-	ends_on DATE, 
-	status directory.enrollment_status DEFAULT 'active' NOT NULL, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	organization_id UUID NOT NULL, 
-	CONSTRAINT pk_enrollments PRIMARY KEY (id), 
-	CONSTRAINT fk_enrollments_organization_id_class_id FOREIGN KEY(organization_id, class_id) REFERENCES directory.classes (organization_id, id) ON DELETE CASCADE, 
-	CONSTRAINT fk_enrollments_organization_id_student_id FOREIGN KEY(organization_id, student_id) REFERENCES directory.students (organization_id, id) ON DELETE CASCADE, 
-	CONSTRAINT ck_enrollments_ends_after_start CHECK (ends_on >= starts_on), 
-	CONSTRAINT ck_enrollments_open_is_active CHECK ((status = 'active') = (ends_on IS NULL)), 
-	CONSTRAINT fk_enrollments_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
 CREATE TABLE live.classroom_sessions (
@@ -2829,159 +2829,203 @@ END $$;
 
 CREATE TRIGGER settle BEFORE INSERT OR UPDATE ON attend.attendance_sessions FOR EACH ROW EXECUTE FUNCTION attend.settle_session();
 
-CREATE FUNCTION attend.count_sessions(changes attend.attendance_sessions[], signs integer[])
-RETURNS void LANGUAGE sql AS $$
-  WITH changed AS (
-    SELECT (c).no, (c).class_id, (c).term, (c).date, sign
-    FROM (SELECT unnest(changes) AS c, unnest(signs) AS sign) u
-    WHERE (c).marked_at IS NOT NULL AND (c).deleted_at IS NULL
+CREATE FUNCTION attend.sessions_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.places (organization_id, class_id, number, student_id)
+    SELECT e.organization_id, e.class_id,
+      coalesce((SELECT max(number) FROM attend.places p WHERE p.class_id = e.class_id), 0)
+        + row_number() OVER (PARTITION BY e.class_id ORDER BY e.student_id), e.student_id
+    FROM (SELECT DISTINCT e.organization_id, e.class_id, e.student_id
+      FROM directory.enrollments e WHERE e.class_id IN (SELECT class_id FROM new_rows)) e
+    WHERE NOT EXISTS (SELECT FROM attend.places p
+      WHERE p.class_id = e.class_id AND p.student_id = e.student_id);
+  WITH changed AS MATERIALIZED (
+    SELECT c.no, c.class_id, c.term, c.date, c.sign FROM (SELECT n.*, 1 AS sign FROM new_rows n) c
+    WHERE c.marked_at IS NOT NULL AND c.deleted_at IS NULL
   ), held AS (
     SELECT c.class_id, e.student_id, sum(c.sign) AS held
-    FROM changed c CROSS JOIN LATERAL attend.enrolled_on(c.class_id, c.date) e GROUP BY 1, 2
-  ), said AS (
-    SELECT c.class_id, r.place,
-      coalesce(sum(c.sign) FILTER (WHERE r.status = 1), 0) AS present,
-      coalesce(sum(c.sign) FILTER (WHERE r.status = 2), 0) AS late,
-      coalesce(sum(c.sign) FILTER (WHERE r.status = 3), 0) AS excused,
-      coalesce(sum(c.sign) FILTER (WHERE r.status = 4), 0) AS left_early
-    FROM changed c JOIN attend.attendance_records r ON r.term = c.term AND r.session_no = c.no
-    GROUP BY 1, 2
+    FROM changed c JOIN LATERAL (SELECT DISTINCT e.student_id FROM directory.enrollments e
+      WHERE e.class_id = c.class_id AND e.starts_on <= c.date
+        AND (e.ends_on IS NULL OR e.ends_on > c.date)) e ON true GROUP BY 1, 2
   )
-  UPDATE attend.places p SET
-    held = p.held + coalesce(h.held, 0), present = p.present + coalesce(s.present, 0),
-    late = p.late + coalesce(s.late, 0), excused = p.excused + coalesce(s.excused, 0),
-    left_early = p.left_early + coalesce(s.left_early, 0)
-  FROM attend.places k
-    LEFT JOIN held h ON h.class_id = k.class_id AND h.student_id = k.student_id
-    LEFT JOIN said s ON s.class_id = k.class_id AND s.place = k.number
-  WHERE k.class_id IN (SELECT class_id FROM changed)
-    AND p.class_id = k.class_id AND p.number = k.number
-    AND (coalesce(h.held, 0) <> 0 OR s.place IS NOT NULL)
-$$;
-
-CREATE FUNCTION attend.sessions_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-  rows attend.attendance_sessions[];
-  signs integer[];
-BEGIN
-  IF TG_OP = 'INSERT' THEN
-    INSERT INTO attend.places (organization_id, class_id, number, student_id)
-      SELECT e.organization_id, e.class_id,
-        coalesce((SELECT max(number) FROM attend.places p WHERE p.class_id = e.class_id), 0)
-          + row_number() OVER (PARTITION BY e.class_id ORDER BY e.student_id), e.student_id
-      FROM (SELECT DISTINCT e.organization_id, e.class_id, e.student_id
-        FROM directory.enrollments e
-        WHERE e.class_id IN (SELECT class_id FROM new_rows)) e
-      WHERE NOT EXISTS (SELECT FROM attend.places p
-        WHERE p.class_id = e.class_id AND p.student_id = e.student_id);
-    SELECT array_agg(n), array_agg(1) INTO rows, signs FROM new_rows n
-      WHERE n.marked_at IS NOT NULL;
-  ELSE
-    INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
-      SELECT n.organization_id, 'attendance_sessions', n.id, n.class_id, n.rev
-      FROM new_rows n JOIN old_rows o ON o.no = n.no
-      WHERE n.deleted_at IS NOT NULL AND o.deleted_at IS NULL
-      ON CONFLICT (organization_id, table_name, id) DO UPDATE SET rev = excluded.rev;
-    SELECT array_agg(r), array_agg(s) INTO rows, signs FROM (
-      SELECT n AS r, 1 AS s FROM new_rows n JOIN old_rows o ON o.no = n.no
-        WHERE (n.marked_at IS NULL, n.deleted_at IS NULL, n.date)
-          IS DISTINCT FROM (o.marked_at IS NULL, o.deleted_at IS NULL, o.date)
-      UNION ALL SELECT o, -1 FROM new_rows n JOIN old_rows o ON o.no = n.no
-        WHERE (n.marked_at IS NULL, n.deleted_at IS NULL, n.date)
-          IS DISTINCT FROM (o.marked_at IS NULL, o.deleted_at IS NULL, o.date)) both_rows;
+  UPDATE attend.places p SET held = p.held + h.held FROM held h
+  WHERE p.class_id = h.class_id AND p.student_id = h.student_id AND h.held <> 0;
+  IF TG_OP = 'UPDATE' THEN
+    UPDATE attend.places p SET present = p.present + d.present, late = p.late + d.late,
+      excused = p.excused + d.excused, left_early = p.left_early + d.left_early
+    FROM (SELECT c.class_id, r.place, coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present, coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late, coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused, coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early
+      FROM (SELECT n.*, 1 AS sign FROM new_rows n) c
+        JOIN attend.attendance_records r ON r.term = c.term AND r.session_no = c.no
+      WHERE c.marked_at IS NOT NULL AND c.deleted_at IS NULL GROUP BY 1, 2) d
+    WHERE p.class_id = d.class_id AND p.number = d.place
+      AND (d.present, d.late, d.excused, d.left_early) <> (0, 0, 0, 0);
   END IF;
-  IF rows IS NOT NULL THEN PERFORM attend.count_sessions(rows, signs); END IF;
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER changed_insert AFTER INSERT ON attend.attendance_sessions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.sessions_changed();
+CREATE TRIGGER changed_insert AFTER INSERT ON attend.attendance_sessions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.sessions_insert();
 
-CREATE TRIGGER changed_update AFTER UPDATE ON attend.attendance_sessions REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.sessions_changed();
+CREATE FUNCTION attend.sessions_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
+    SELECT n.organization_id, 'attendance_sessions', n.id, n.class_id, n.rev
+    FROM new_rows n JOIN old_rows o ON o.no = n.no
+    WHERE n.deleted_at IS NOT NULL AND o.deleted_at IS NULL
+    ON CONFLICT (organization_id, table_name, id) DO UPDATE SET rev = excluded.rev;
+  WITH changed AS MATERIALIZED (
+    SELECT c.no, c.class_id, c.term, c.date, c.sign FROM (SELECT n.*, 1 AS sign FROM new_rows n JOIN old_rows o ON o.no = n.no WHERE (n.marked_at IS NULL, n.deleted_at IS NULL, n.date)
+  IS DISTINCT FROM (o.marked_at IS NULL, o.deleted_at IS NULL, o.date) UNION ALL SELECT o.*, -1 FROM new_rows n JOIN old_rows o ON o.no = n.no WHERE (n.marked_at IS NULL, n.deleted_at IS NULL, n.date)
+  IS DISTINCT FROM (o.marked_at IS NULL, o.deleted_at IS NULL, o.date)) c
+    WHERE c.marked_at IS NOT NULL AND c.deleted_at IS NULL
+  ), held AS (
+    SELECT c.class_id, e.student_id, sum(c.sign) AS held
+    FROM changed c JOIN LATERAL (SELECT DISTINCT e.student_id FROM directory.enrollments e
+      WHERE e.class_id = c.class_id AND e.starts_on <= c.date
+        AND (e.ends_on IS NULL OR e.ends_on > c.date)) e ON true GROUP BY 1, 2
+  )
+  UPDATE attend.places p SET held = p.held + h.held FROM held h
+  WHERE p.class_id = h.class_id AND p.student_id = h.student_id AND h.held <> 0;
+  IF TG_OP = 'UPDATE' THEN
+    UPDATE attend.places p SET present = p.present + d.present, late = p.late + d.late,
+      excused = p.excused + d.excused, left_early = p.left_early + d.left_early
+    FROM (SELECT c.class_id, r.place, coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present, coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late, coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused, coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early
+      FROM (SELECT n.*, 1 AS sign FROM new_rows n JOIN old_rows o ON o.no = n.no WHERE (n.marked_at IS NULL, n.deleted_at IS NULL, n.date)
+  IS DISTINCT FROM (o.marked_at IS NULL, o.deleted_at IS NULL, o.date) UNION ALL SELECT o.*, -1 FROM new_rows n JOIN old_rows o ON o.no = n.no WHERE (n.marked_at IS NULL, n.deleted_at IS NULL, n.date)
+  IS DISTINCT FROM (o.marked_at IS NULL, o.deleted_at IS NULL, o.date)) c
+        JOIN attend.attendance_records r ON r.term = c.term AND r.session_no = c.no
+      WHERE c.marked_at IS NOT NULL AND c.deleted_at IS NULL GROUP BY 1, 2) d
+    WHERE p.class_id = d.class_id AND p.number = d.place
+      AND (d.present, d.late, d.excused, d.left_early) <> (0, 0, 0, 0);
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER changed_update AFTER UPDATE ON attend.attendance_sessions REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.sessions_update();
 
 CREATE FUNCTION attend.record_digest(
   id text, student uuid, status smallint, minutes smallint, notes text) RETURNS bigint
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT crc32(convert_to(id || '|' || student || '|'
     || (ARRAY['present', 'late', 'excused', 'left_early'])[status]
     || '|' || coalesce(minutes::text, '') || '|' || coalesce(notes, ''), 'UTF8'))
 $$;
 
-CREATE FUNCTION attend.count_records(
-  changes attend.attendance_records[], signs integer[], now_rev bigint) RETURNS void
-LANGUAGE sql AS $$
-  WITH changed AS (
-    SELECT (c).session_no, s.class_id, (c).place, (c).status, u.sign,
+CREATE FUNCTION attend.records_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE now_rev bigint;
+BEGIN
+  SELECT max(rev) INTO now_rev FROM new_rows;
+  IF now_rev IS NULL THEN RETURN NULL; END IF;
+  WITH changed AS MATERIALIZED (
+    SELECT c.session_no, s.class_id, c.place, c.status, c.sign,
       s.marked_at IS NOT NULL AND s.deleted_at IS NULL AS counts,
-      attend.record_digest((c).id, p.student_id, (c).status, (c).minutes, (c).notes) AS digest
-    FROM (SELECT unnest(changes) AS c, unnest(signs) AS sign) u
-      JOIN attend.attendance_sessions s ON s.no = (c).session_no
-      JOIN attend.places p ON p.class_id = s.class_id AND p.number = (c).place
+      attend.record_digest(c.id, p.student_id, c.status, c.minutes, c.notes) AS digest
+    FROM (SELECT *, 1 AS sign FROM new_rows) c
+      JOIN attend.attendance_sessions s ON s.no = c.session_no
+      JOIN attend.places p ON p.class_id = s.class_id AND p.number = c.place
   ), summed AS (
     UPDATE attend.attendance_sessions s SET
-      total_present = s.total_present + d.present, total_late = s.total_late + d.late,
-      total_excused = s.total_excused + d.excused,
+      total_present = s.total_present + d.present + d.late + d.left_early,
+      total_late = s.total_late + d.late, total_excused = s.total_excused + d.excused,
       total_left_early = s.total_left_early + d.left_early,
       digest = ((s.digest + d.digest) % 4294967296 + 4294967296) % 4294967296,
       records_rev = now_rev
-    FROM (SELECT session_no,
-        coalesce(sum(sign) FILTER (WHERE status <> 3), 0) AS present,
-        coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late,
-        coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused,
-        coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early,
-        sum(sign * digest)::bigint AS digest
+    FROM (SELECT session_no, coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present, coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late, coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused, coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early, sum(sign * digest)::bigint AS digest
       FROM changed GROUP BY 1) d
     WHERE s.no = d.session_no
   )
-  UPDATE attend.places p SET
-    present = p.present + d.present, late = p.late + d.late,
+  UPDATE attend.places p SET present = p.present + d.present, late = p.late + d.late,
     excused = p.excused + d.excused, left_early = p.left_early + d.left_early
-  FROM (SELECT class_id, place,
-      coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present,
-      coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late,
-      coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused,
-      coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early
-    FROM changed WHERE counts GROUP BY 1, 2) d
+  FROM (SELECT class_id, place, coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present, coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late, coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused, coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early FROM changed WHERE counts GROUP BY 1, 2) d
   WHERE p.class_id = d.class_id AND p.number = d.place
-    AND (d.present, d.late, d.excused, d.left_early) <> (0, 0, 0, 0)
-$$;
-
-CREATE FUNCTION attend.records_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-  changed attend.attendance_records[];
-  signs integer[];
-  now_rev bigint;
-BEGIN
-  IF TG_OP = 'INSERT' THEN
-    SELECT array_agg(n), array_agg(1), max(n.rev) INTO changed, signs, now_rev FROM new_rows n;
-  ELSE
-    SELECT attend.next_revision(s.organization_id) INTO now_rev
-      FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no LIMIT 1;
-    INSERT INTO attend.record_history (organization_id, session_no, place, rev, until_rev, id,
-        status, minutes, marked_at, notes, reason)
-      SELECT s.organization_id, o.session_no, o.place, o.rev, now_rev, o.id, o.status, o.minutes,
-        o.marked_at, o.notes, nullif(current_setting('classweave.reason', true), '')
-      FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
-      WHERE o.rev < now_rev ON CONFLICT DO NOTHING;
-    IF TG_OP = 'UPDATE' THEN
-      SELECT array_agg(r), array_agg(s) INTO changed, signs FROM (
-        SELECT n AS r, 1 AS s FROM new_rows n UNION ALL SELECT o, -1 FROM old_rows o) both_rows;
-    ELSE
-      SELECT array_agg(o), array_agg(-1) INTO changed, signs FROM old_rows o;
-      INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
-        SELECT s.organization_id, 'attendance_records', o.id, s.class_id, now_rev
-        FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
-        ON CONFLICT (organization_id, table_name, id) DO UPDATE SET rev = excluded.rev;
-    END IF;
-  END IF;
-  IF changed IS NOT NULL THEN PERFORM attend.count_records(changed, signs, now_rev); END IF;
+    AND (d.present, d.late, d.excused, d.left_early) <> (0, 0, 0, 0);
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER changed_insert AFTER INSERT ON attend.attendance_records REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.records_changed();
+CREATE TRIGGER changed_insert AFTER INSERT ON attend.attendance_records REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.records_insert();
 
-CREATE TRIGGER changed_update AFTER UPDATE ON attend.attendance_records REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.records_changed();
+CREATE FUNCTION attend.records_update() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE now_rev bigint;
+BEGIN
+  SELECT attend.next_revision(s.organization_id) INTO now_rev
+    FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no LIMIT 1;
+  INSERT INTO attend.record_history (organization_id, session_no, place, rev, until_rev, id,
+      status, minutes, marked_at, notes, reason)
+    SELECT s.organization_id, o.session_no, o.place, o.rev, now_rev, o.id, o.status, o.minutes,
+      o.marked_at, o.notes, nullif(current_setting('classweave.reason', true), '')
+    FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
+    WHERE o.rev < now_rev ON CONFLICT DO NOTHING;
+  IF now_rev IS NULL THEN RETURN NULL; END IF;
+  WITH changed AS MATERIALIZED (
+    SELECT c.session_no, s.class_id, c.place, c.status, c.sign,
+      s.marked_at IS NOT NULL AND s.deleted_at IS NULL AS counts,
+      attend.record_digest(c.id, p.student_id, c.status, c.minutes, c.notes) AS digest
+    FROM (SELECT *, 1 AS sign FROM new_rows UNION ALL SELECT *, -1 FROM old_rows) c
+      JOIN attend.attendance_sessions s ON s.no = c.session_no
+      JOIN attend.places p ON p.class_id = s.class_id AND p.number = c.place
+  ), summed AS (
+    UPDATE attend.attendance_sessions s SET
+      total_present = s.total_present + d.present + d.late + d.left_early,
+      total_late = s.total_late + d.late, total_excused = s.total_excused + d.excused,
+      total_left_early = s.total_left_early + d.left_early,
+      digest = ((s.digest + d.digest) % 4294967296 + 4294967296) % 4294967296,
+      records_rev = now_rev
+    FROM (SELECT session_no, coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present, coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late, coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused, coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early, sum(sign * digest)::bigint AS digest
+      FROM changed GROUP BY 1) d
+    WHERE s.no = d.session_no
+  )
+  UPDATE attend.places p SET present = p.present + d.present, late = p.late + d.late,
+    excused = p.excused + d.excused, left_early = p.left_early + d.left_early
+  FROM (SELECT class_id, place, coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present, coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late, coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused, coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early FROM changed WHERE counts GROUP BY 1, 2) d
+  WHERE p.class_id = d.class_id AND p.number = d.place
+    AND (d.present, d.late, d.excused, d.left_early) <> (0, 0, 0, 0);
+  RETURN NULL;
+END $$;
 
-CREATE TRIGGER changed_delete AFTER DELETE ON attend.attendance_records REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.records_changed();
+CREATE TRIGGER changed_update AFTER UPDATE ON attend.attendance_records REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.records_update();
+
+CREATE FUNCTION attend.records_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE now_rev bigint;
+BEGIN
+  SELECT attend.next_revision(s.organization_id) INTO now_rev
+    FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no LIMIT 1;
+  INSERT INTO attend.record_history (organization_id, session_no, place, rev, until_rev, id,
+      status, minutes, marked_at, notes, reason)
+    SELECT s.organization_id, o.session_no, o.place, o.rev, now_rev, o.id, o.status, o.minutes,
+      o.marked_at, o.notes, nullif(current_setting('classweave.reason', true), '')
+    FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
+    WHERE o.rev < now_rev ON CONFLICT DO NOTHING;
+  INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
+    SELECT s.organization_id, 'attendance_records', o.id, s.class_id, now_rev
+    FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
+    ON CONFLICT (organization_id, table_name, id) DO UPDATE SET rev = excluded.rev;
+  IF now_rev IS NULL THEN RETURN NULL; END IF;
+  WITH changed AS MATERIALIZED (
+    SELECT c.session_no, s.class_id, c.place, c.status, c.sign,
+      s.marked_at IS NOT NULL AND s.deleted_at IS NULL AS counts,
+      attend.record_digest(c.id, p.student_id, c.status, c.minutes, c.notes) AS digest
+    FROM (SELECT *, -1 AS sign FROM old_rows) c
+      JOIN attend.attendance_sessions s ON s.no = c.session_no
+      JOIN attend.places p ON p.class_id = s.class_id AND p.number = c.place
+  ), summed AS (
+    UPDATE attend.attendance_sessions s SET
+      total_present = s.total_present + d.present + d.late + d.left_early,
+      total_late = s.total_late + d.late, total_excused = s.total_excused + d.excused,
+      total_left_early = s.total_left_early + d.left_early,
+      digest = ((s.digest + d.digest) % 4294967296 + 4294967296) % 4294967296,
+      records_rev = now_rev
+    FROM (SELECT session_no, coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present, coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late, coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused, coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early, sum(sign * digest)::bigint AS digest
+      FROM changed GROUP BY 1) d
+    WHERE s.no = d.session_no
+  )
+  UPDATE attend.places p SET present = p.present + d.present, late = p.late + d.late,
+    excused = p.excused + d.excused, left_early = p.left_early + d.left_early
+  FROM (SELECT class_id, place, coalesce(sum(sign) FILTER (WHERE status = 1), 0) AS present, coalesce(sum(sign) FILTER (WHERE status = 2), 0) AS late, coalesce(sum(sign) FILTER (WHERE status = 3), 0) AS excused, coalesce(sum(sign) FILTER (WHERE status = 4), 0) AS left_early FROM changed WHERE counts GROUP BY 1, 2) d
+  WHERE p.class_id = d.class_id AND p.number = d.place
+    AND (d.present, d.late, d.excused, d.left_early) <> (0, 0, 0, 0);
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER changed_delete AFTER DELETE ON attend.attendance_records REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION attend.records_delete();
 
 CREATE FUNCTION attend.stamp_meeting() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
