@@ -178,7 +178,8 @@ async def rush(place: University, minutes: float = 1.0) -> dict[str, float]:
         nonlocal retries, lost
         async with place.client(teacher) as client:
             # What the device holds already; it is not part of the rush.
-            body = orjson.loads((await client.get("/api/attend/sync")).content)
+            async with a_few:
+                body = orjson.loads((await client.get("/api/attend/sync")).content)
             cursor = body["timestamp"]
             enrolled: dict[str, list[str]] = {}
             for row in body["changes"]["enrollments"]["updated"]:
@@ -209,6 +210,7 @@ async def rush(place: University, minutes: float = 1.0) -> dict[str, float]:
                 latencies.append(time.perf_counter() - started)
 
     go = asyncio.Event()
+    a_few = asyncio.Semaphore(6)
     ready: list[int] = []
     waves = [asyncio.create_task(teach(i, t)) for i, t in enumerate(place.teachers)]
     while len(ready) < len(place.teachers):
@@ -302,8 +304,9 @@ async def measure(folder: Path, teachers: int) -> dict[str, object]:
     async with university(folder, teachers) as place:
         figures |= storage(place)
         for part in (first_sync, changes, push, new_column, rush):
-            figures |= await part(place)
-            print(f"{part.__name__} done", file=sys.stderr)
+            found = await part(place)
+            print(f"{part.__name__}: {found}", file=sys.stderr)
+            figures |= found
     with tempfile.TemporaryDirectory(prefix="classweave-") as small:
         async with university(Path(small), 5) as place:
             less = await changes(place)
