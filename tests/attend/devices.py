@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import secrets
 import string
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 
+from classweave.core.tenancy import system_actor
+from classweave.directory.models import PersonRole
+from classweave.directory.roster import NewStudent
+from classweave.directory.service import add_students, create_class, create_user
 from school_fixtures import School
 
 Row = dict[str, Any]
@@ -88,6 +92,20 @@ async def register(school: School, user: UUID | None = None, name: str = "Phone"
     return TestDevice(school.program(made.json()["token"]), made.json()["id"])
 
 
+async def pulled(school: School) -> TestDevice:
+    """A device of the teacher that has pulled once."""
+    device = await register(school)
+    await device.pull()
+    return device
+
+
+async def taken(device: TestDevice, **changes: dict[str, Any]) -> None:
+    """A push that is answered with 2xx, whatever becomes of its rows, and the pull after it."""
+    answer = await device.push(**changes)
+    assert answer.status_code == 200, answer.text
+    await device.pull()
+
+
 DAY = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 """A day on which everybody is enrolled."""
 
@@ -107,3 +125,32 @@ def record_row(session: Row, student: UUID, status: str = "present", **more: Any
         "class_id": session["class_id"], "status": status, "minutes": None,
         "marked_at": 1_764_000_000_000, "notes": None, "_status": "created", "_changed": "",
     } | more  # fmt: skip
+
+
+async def with_session(
+    school: School, device: TestDevice, marked: int = 1, **more: Any
+) -> tuple[Row, list[Row]]:
+    """A session that the device made, with a record of each of the first students."""
+    session = session_row(school, **more)
+    records = [record_row(session, s) for s in school.student_ids[:marked]]
+    await device.sync(
+        attendance_sessions={"created": [session]}, attendance_records={"created": records}
+    )
+    return session, records
+
+
+async def colleague(school: School) -> School:
+    """Another teacher of the same organisation with a class of their own, and a student in it."""
+    system = system_actor(school.organization_id)
+    async with school.database.transaction(system) as session:
+        user = await create_user(
+            session, system, role=PersonRole.TEACHER, name="Colleague",
+            email=f"c-{secrets.token_hex(4)}@test.invalid",
+        )  # fmt: skip
+    theirs = replace(school, teacher_id=user.id)
+    async with school.database.transaction(theirs.teacher) as session:
+        made = await create_class(session, theirs.teacher, name="9C History")
+        students = await add_students(
+            session, theirs.teacher, made.id, [NewStudent(given_name="Ines", birth_year=2010)]
+        )
+    return replace(theirs, class_id=made.id, student_ids=tuple(s.id for s in students))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import zlib
 from typing import Annotated
 
@@ -22,6 +23,7 @@ router = APIRouter(prefix="/api/attend/sync", tags=["attend: synchronisation"])
 DEVICE = [allow_inside(Permission.ATTEND_TAKE)]
 
 MOST_UNPACKED = 64 * 1024 * 1024
+_NOT_AT_ALL = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*$")
 _WORTH_PACKING = 1_400  # a packet
 
 
@@ -102,7 +104,7 @@ async def _packed(request: Request, body: bytes) -> Response:
     accepted = {
         part.partition(";")[0].strip().lower()
         for part in request.headers.get("accept-encoding", "").split(",")
-        if not part.replace(" ", "").endswith(";q=0")
+        if not _NOT_AT_ALL.search(part)
     }
     if len(body) > _WORTH_PACKING and "zstd" in accepted:
         packer = zstandard.ZstdCompressor(level=1)

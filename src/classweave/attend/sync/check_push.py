@@ -7,7 +7,6 @@ Pure. A body that is no push at all is refused; a row that cannot be right is li
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ LONGEST_NOTE = 2000
 LONGEST_NAME = 120
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?")
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::[0-5][0-9])?")
 _LATEST_MS = 253_402_300_799_000  # the year 9999
 _YEARS = range(2000, 2101)
 
@@ -241,9 +240,10 @@ def _number(value: Any) -> float | None:
     """A number; JavaScript has only one kind, Python's ``True`` is not one."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Wrong("number")
-    if abs(value) >= 2**53:
+    # A whole number may be too large to be a float: it is compared as it is.
+    if value != value or abs(value) >= 2**53:
         raise _Wrong("number")
     return value
 

@@ -31,6 +31,8 @@ def parse_cursor(text: str | None) -> Cursor | None:
     """
     if text is None or text.strip() in _NOTHING:
         return None
-    if not (text.isascii() and text.isdigit()) or not 0 < (number := int(text)) <= _LARGEST:
+    # Sixteen digits are enough; Python refuses to read thousands.
+    digits = text.isascii() and text.isdigit() and len(text) <= 16
+    if not digits or not 0 < (number := int(text)) <= _LARGEST:
         raise BadRequest("last_pulled_at is the timestamp of the last pull, or null.")
     return Cursor(*divmod(number, _GENERATION))

@@ -7,6 +7,7 @@ the device the truth (docs/attendance-sync.md).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 from uuid import UUID
 
 from classweave.attend.sync.check_push import (
@@ -23,6 +24,16 @@ Key = tuple[str, int]
 """A session's kept id and a student's place in it: what there is one record of."""
 
 
+@dataclass(frozen=True, slots=True)
+class SessionStep:
+    """One statement about a session: ``kept`` is the id that stays, ``row`` what the device has."""
+
+    how: Literal["insert", "change", "merge"]
+    kept: str
+    row: SessionRow
+    term: int
+
+
 @dataclass(slots=True)
 class Decided:
     """Everything to write, in the order of the fields."""
@@ -30,13 +41,8 @@ class Decided:
     clear_records: list[Key] = field(default_factory=list[Key])
     drop_sessions: list[str] = field(default_factory=list[str])
     rename: dict[UUID, str] = field(default_factory=dict[UUID, str])
-    insert_sessions: list[tuple[SessionRow, int]] = field(
-        default_factory=list[tuple[SessionRow, int]]
-    )
-    # The id that is kept, what the device has, and whether it came under another id.
-    update_sessions: list[tuple[str, SessionRow, bool]] = field(
-        default_factory=list[tuple[str, SessionRow, bool]]
-    )
+    # In this order: one session may take the time of day that another has just left.
+    sessions: list[SessionStep] = field(default_factory=list[SessionStep])
     update_records: dict[Key, RecordRow] = field(default_factory=dict[Key, RecordRow])
     insert_records: dict[Key, RecordRow] = field(default_factory=dict[Key, RecordRow])
     bury: dict[tuple[str, str], UUID | None] = field(
@@ -61,7 +67,8 @@ def decide(push: Push, stored: Stored) -> Decided:
             decision.made.rename[key] = name
         else:
             decision.refuse(CLASSES, str(key), "not one's class")
-    for session in push.sessions:
+    # A session that moves makes room for a new one, which would else be merged with it.
+    for session in sorted(push.sessions, key=lambda s: s.id not in stored.sessions):
         decision.keep_session(session)
     for record in push.records:
         decision.keep_record(record)
@@ -79,6 +86,7 @@ class _Decision:
         self._meetings = dict(stored.meetings)
         self._taken = dict(stored.taken)
         self._cleared: set[str] = set()
+        self._ids: dict[str, Key] = {}  # of records: an id stands for one student in one session
 
     def refuse(self, table: str, key: str, reason: str) -> None:
         """The device must be told the truth about this id."""
@@ -106,6 +114,8 @@ class _Decision:
                 self.made.bury[SESSIONS, key] = None
         elif session.class_id not in self._stored.classes:
             self.refuse(SESSIONS, key, "not one's class")
+        elif self._stored.is_archived(session):
+            self.refuse(SESSIONS, key, "archived")
         elif not session.deleted:
             self.made.drop_sessions.append(key)
             self.made.classes.add(session.class_id)
@@ -118,19 +128,22 @@ class _Decision:
             return self.refuse(SESSIONS, row.id, "deleted before")
         if row.class_id not in self._stored.classes:
             return self.refuse(SESSIONS, row.id, "not one's class")
-        term = self._stored.term_on(row.date)
+        term = self._stored.term_of(row)
         assert term is not None  # made before, where there was none
         mine = StoredSession(row.id, row.class_id, term, row.date, row.start_time, 0)
         known, same = self._sessions.get(row.id), self._meetings.get(mine.meeting)
         self.made.classes.add(row.class_id)
         if known is None and same is None:
             self._sessions[row.id] = self._meetings[mine.meeting] = mine
-            self.made.insert_sessions.append((row, term))
+            self.made.sessions.append(SessionStep("insert", row.id, row, term))
         elif known is None and same is not None:
             self._sessions[row.id] = same
-            self.made.update_sessions.append((same.id, row, True))
+            self.made.sessions.append(SessionStep("merge", same.id, row, term))
             self.made.bury[SESSIONS, row.id] = row.class_id
             self.refuse(SESSIONS, row.id, "one session a meeting")
+        elif known is not None and known.id != row.id:
+            # Merged a moment ago, in this push.
+            self.made.sessions.append(SessionStep("merge", known.id, row, term))
         elif known is not None:
             self._change_session(known, same, mine, row)
         return None
@@ -142,12 +155,14 @@ class _Decision:
             self.refuse(SESSIONS, row.id, "another class")
         elif same is not None and same.id != known.id:
             self.refuse(SESSIONS, row.id, "another session is held then")
+        elif self._stored.is_archived(known):
+            self.refuse(SESSIONS, row.id, "archived")
         elif known.term != mine.term:
             self.refuse(SESSIONS, row.id, "a date in another term")
         else:
             self._meetings.pop(known.meeting, None)
             self._sessions[row.id] = self._meetings[mine.meeting] = mine
-            self.made.update_sessions.append((known.id, row, False))
+            self.made.sessions.append(SessionStep("change", known.id, row, mine.term))
 
     def keep_record(self, row: RecordRow) -> None:
         """Insert a record or change the one there is of its student."""
@@ -159,7 +174,9 @@ class _Decision:
             return self.refuse(RECORDS, row.id, "not enrolled on that day")
         key = (session.id, place)
         known = self._stored.records.get(row.id)
-        if known is not None and (known.session_id, known.place) != key:
+        if self._ids.setdefault(row.id, key) != key or (
+            known is not None and (known.session_id, known.place) != key
+        ):
             return self.refuse(RECORDS, row.id, "another session or student")
         first = self._taken.get(key)
         if first is not None and first != row.id:
@@ -190,6 +207,8 @@ class _Decision:
         known = self._stored.records.get(row.id)
         if session.class_id not in self._stored.classes:
             self.refuse(RECORDS, row.id, "not one's class")
+        elif self._stored.is_archived(session):
+            self.refuse(RECORDS, row.id, "archived")
         elif row.class_id is not None and row.class_id != session.class_id:
             self.refuse(RECORDS, row.id, "another class")
         elif known is not None and known.class_id not in self._stored.classes:

@@ -45,18 +45,33 @@ GROUP BY c.organization_id
 
 # Ids that are to go: what was deleted, what was refused and is not there, what is no longer seen.
 _DELETED = """
-WITH gone AS (
-  SELECT table_name, id FROM attend.tombstones
-    WHERE class_id = ANY (%(classes)s) AND rev > %(last)s
-  UNION ALL SELECT d.table_name, d.id::text FROM attend.directory_changes d
-    WHERE d.organization_id = %(org)s AND d.rev > %(last)s AND d.deleted
-  UNION ALL SELECT w.table_name, w.id FROM attend.corrections w
-    WHERE w.user_id = %(user)s AND w.rev > %(last)s AND (__REFUSED__)
-), lost AS (
+WITH lost AS (
   SELECT class_id FROM attend.visibility
     WHERE user_id = %(user)s AND NOT granted AND rev > %(last)s
+), seen AS (
+  SELECT unnest(%(classes)s::uuid[]) AS class_id UNION SELECT class_id FROM lost
+), gone AS (
+  SELECT table_name, id FROM attend.tombstones
+    WHERE class_id IN (SELECT class_id FROM seen) AND rev > %(last)s
+  UNION ALL SELECT d.table_name, d.id::text FROM attend.directory_changes d
+    WHERE d.organization_id = %(org)s AND d.rev > %(last)s AND d.deleted
+      AND (d.class_id IN (SELECT class_id FROM seen)
+        -- Who was enrolled in which class is known no longer, but it went in the same revision.
+        OR d.table_name = 'students' AND EXISTS (SELECT FROM attend.directory_changes e
+          WHERE e.organization_id = d.organization_id AND e.rev = d.rev AND e.deleted
+            AND e.table_name = 'enrollments' AND e.class_id IN (SELECT class_id FROM seen)))
+  UNION ALL SELECT w.table_name, w.id FROM attend.corrections w
+    WHERE w.user_id = %(user)s AND w.rev > %(last)s AND (__REFUSED__)
+), colleagues AS (
+  SELECT v.user_id FROM attend.visibility v WHERE NOT v.granted AND v.rev > %(last)s
+    AND v.class_id IN (SELECT class_id FROM seen)
+  UNION SELECT t.user_id FROM directory.class_teachers t
+    WHERE t.class_id IN (SELECT class_id FROM lost)
 ), unseen AS (
-  SELECT 'classes' AS table_name, class_id::text AS id FROM lost
+  SELECT 'users' AS table_name, c.user_id::text AS id FROM colleagues c
+    WHERE c.user_id <> %(user)s AND NOT EXISTS (SELECT FROM directory.class_teachers t
+      WHERE t.user_id = c.user_id AND t.class_id = ANY (%(classes)s))
+  UNION ALL SELECT 'classes', class_id::text FROM lost
   UNION ALL SELECT 'enrollments', e.id::text FROM directory.enrollments e
     WHERE e.class_id IN (SELECT class_id FROM lost)
   UNION ALL SELECT 'students', e.student_id::text FROM directory.enrollments e

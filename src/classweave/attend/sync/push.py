@@ -8,7 +8,7 @@ to be written is decided over what was read, in :mod:`decide_push`; here it is r
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -52,7 +52,7 @@ async def apply_push(
     if stored.conflicts(push, last.rev):
         raise Conflict(_AGAIN)
     for session in push.sessions:
-        if stored.term_on(session.date) is None:
+        if session.class_id in stored.classes and stored.term_of(session) is None:
             number = await term_on(connection, caller.organization, session.date)
             stored.terms.append((number, session.date, session.date))
     decided = decide(push, stored)
@@ -80,21 +80,14 @@ async def _write(
         await connection.execute(_DROP_SESSIONS, {**common, "sessions": decided.drop_sessions})
     for key, name in decided.rename.items():
         await connection.execute(_RENAME, {**common, "class": key, "name": name})
-    for session, term in decided.insert_sessions:
+    for step in decided.sessions:
+        session = step.row
         await connection.execute(
-            _INSERT_SESSION,
+            _SESSION_STEPS[step.how],
             {
-                **common, "id": session.id, "class": session.class_id, "term": term,
+                **common, "id": step.kept, "class": session.class_id, "term": step.term,
                 "date": session.date, "start": session.start_time, "end": session.end_time,
                 "note": session.note, "marked": session.marked_at,
-            },
-        )  # fmt: skip
-    for key, session, merging in decided.update_sessions:
-        await connection.execute(
-            _MERGE_SESSION if merging else _UPDATE_SESSION,
-            {
-                **common, "id": key, "date": session.date, "start": session.start_time,
-                "end": session.end_time, "note": session.note, "marked": session.marked_at,
             },
         )  # fmt: skip
     for statement, rows in ((_UPDATE, decided.update_records), (_INSERT, decided.insert_records)):
@@ -192,6 +185,11 @@ UPDATE attend.attendance_sessions SET end_time = coalesce(%(end)s, end_time),
     THEN %(user)s::uuid ELSE marked_by END, updated_by = %(user)s
 WHERE organization_id = %(org)s AND id = %(id)s
 """
+_SESSION_STEPS: dict[str, LiteralString] = {
+    "insert": _INSERT_SESSION,
+    "change": _UPDATE_SESSION,
+    "merge": _MERGE_SESSION,
+}
 _BURY = """
 INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
 SELECT %(org)s, u.t, u.i, u.c, %(rev)s

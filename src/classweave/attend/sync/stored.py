@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from classweave.attend.sync.check_push import CLASSES, RECORDS, SESSIONS, Push
+from classweave.attend.sync.check_push import CLASSES, RECORDS, SESSIONS, Push, SessionRow
 from classweave.attend.sync.identify import Caller
 
 Connection = psycopg.AsyncConnection[Any]
@@ -81,8 +81,12 @@ class Stored:
         )
 
     def _revision(self, table: str, key: str) -> int:
-        row = self.sessions.get(key) if table == SESSIONS else self.records.get(key)
-        return row.rev if row is not None and row.class_id in self.classes else 0
+        if table == SESSIONS and (session := self.sessions.get(key)) is not None:
+            # What is deleted counts by its tombstone, which a second deletion may meet.
+            seen = session.class_id in self.classes and not session.deleted
+            return session.rev if seen else 0
+        record = self.records.get(key) if table == RECORDS else None
+        return record.rev if record is not None and record.class_id in self.classes else 0
 
     def _buried(self, table: str, key: str) -> int:
         class_id, rev = self.tombstones.get((table, key), (None, 0))
@@ -91,6 +95,21 @@ class Stored:
     def is_buried(self, table: str, key: str) -> bool:
         """Whether the id was deleted once."""
         return (table, key) in self.tombstones
+
+    def is_archived(self, session: StoredSession) -> bool:
+        """Whether the records of a session are put away with its term, and it with them."""
+        return all(number != session.term for number, _start, _end in self.terms)
+
+    def term_of(self, row: SessionRow) -> int | None:
+        """The term of a pushed session: the one it was held in, as long as that holds its day."""
+        known = self.sessions.get(row.id)
+        if known is not None and (
+            known.date == row.date
+            or self.is_archived(known)
+            or any(n == known.term and first <= row.date <= last for n, first, last in self.terms)
+        ):
+            return known.term
+        return self.term_on(row.date)
 
     def term_on(self, day: date) -> int | None:
         """The term that ``day`` belongs to: the shortest that holds it."""
