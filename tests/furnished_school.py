@@ -43,6 +43,7 @@ PREFIXES = {
     "request": "compliance.data_requests",
     "device": "attend.devices",
     "term": "attend.terms",
+    "checkin": "attend.check_in_windows",
 }
 
 _TABLES = """

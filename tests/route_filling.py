@@ -40,6 +40,7 @@ _SAMPLES = {
     "data_retention_days": "30",
     "email": "probe@test.invalid",
     "parent_email": "probe@test.invalid",
+    "part": "records",
     "last_pulled_at": "1",
     "schema_version": "1",
     "migration": '{"from": 1, "tables": [], "columns": []}',

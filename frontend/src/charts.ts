@@ -17,7 +17,9 @@ export type Chart =
       min?: number;
       max?: number;
       series: { name: string; thread?: number; points: [at: number, value: number | null][] }[];
-    };
+    }
+  | { kind: "trend" | "columns"; points: { name: string; share: number | null }[] }
+  | { kind: "counts"; points: { name: string; count: number }[] };
 
 export interface Palette {
   ink: string;
@@ -55,9 +57,17 @@ export function option(chart: Chart, colours: Palette): EChartsCoreOption {
     axisLabel: { color: colours.soft, formatter: clockText, hideOverlap: true },
   });
 
+  const percent = (value: number): string => `${Math.round(value * 100)}%`;
+  const across = (all: string[]): object => ({
+    type: "category",
+    data: all,
+    axisTick: { show: false },
+    axisLine: { lineStyle: { color: colours.line } },
+    axisLabel: { color: colours.ink, hideOverlap: true },
+  });
+
   switch (chart.kind) {
     case "shares": {
-      const percent = (value: number): string => `${Math.round(value * 100)}%`;
       return {
         ...base,
         tooltip: { ...tooltip, valueFormatter: percent },
@@ -94,6 +104,31 @@ export function option(chart: Chart, colours: Palette): EChartsCoreOption {
           data: lane.spans.map(([from, to]) => [row, from, to]),
         })),
       };
+    case "trend":
+    case "columns":
+      return {
+        ...base,
+        tooltip: { ...tooltip, trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: shareText },
+        xAxis: across(chart.points.map(({ name }) => name)),
+        yAxis: { type: "value", min: 0, max: 1, ...lines, axisLabel: { color: colours.soft, formatter: percent } },
+        series: [
+          {
+            ...(chart.kind === "trend"
+              ? { type: "line", symbolSize: 7, lineStyle: { width: 2 } }
+              : { type: "bar", barMaxWidth: 36 }),
+            color: thread(1),
+            data: chart.points.map(({ share }) => share ?? "-"), // no roll is no zero
+          },
+        ],
+      };
+    case "counts":
+      return {
+        ...base,
+        tooltip: { ...tooltip, trigger: "axis", axisPointer: { type: "shadow" } },
+        xAxis: across(chart.points.map(({ name }) => name)),
+        yAxis: { type: "value", minInterval: 1, ...lines, ...label },
+        series: [{ type: "bar", barCategoryGap: "12%", color: thread(1), data: chart.points.map(({ count }) => count) }],
+      };
     case "line":
       return {
         ...base,
@@ -110,6 +145,10 @@ export function option(chart: Chart, colours: Palette): EChartsCoreOption {
         })),
       };
   }
+}
+
+function shareText(value: unknown): string {
+  return typeof value === "number" ? `${Math.round(value * 100)}%` : "–";
 }
 
 function grid(): object {

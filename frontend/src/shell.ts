@@ -11,6 +11,9 @@ const ISLANDS: Record<string, () => Promise<Island>> = {
   player: () => import("./islands/player.ts"),
   chart: () => import("./islands/chart.ts"),
   copy: () => import("./islands/copy.ts"),
+  attend: () => import("./islands/attend.ts"),
+  code: () => import("./islands/code.ts"),
+  send: () => import("./islands/send.ts"),
 };
 
 const started = new WeakSet<HTMLElement>();

@@ -14,6 +14,7 @@ from starlette.types import Lifespan
 
 from classweave import __version__
 from classweave.attend import api as attend_api
+from classweave.attend import pages as attend_pages
 from classweave.compliance import pages as compliance_pages
 from classweave.core.listener import EventListener
 from classweave.core.runtime import Runtime
@@ -44,10 +45,12 @@ ROUTERS: Sequence[APIRouter] = (
     live_insights.router,
     live_pages.router,
     attend_api.router,
+    attend_pages.router,
 )
 AUTHENTICATORS: Sequence[Authenticator] = (authenticate_device, authenticate)
 NAVIGATION: Sequence[NavigationEntry] = (
     *live_pages.NAVIGATION,
+    *attend_pages.NAVIGATION,
     *directory_pages.NAVIGATION,
     *compliance_pages.NAVIGATION,
 )

@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-# The lessons that Live's own tests are made of.
-sys.path.append(str(Path(__file__).parents[1] / "live"))
+# The lessons that Live's own tests are made of, and the devices of Attend's.
+sys.path += [str(Path(__file__).parents[1] / room) for room in ("live", "attend")]
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,16 @@ from uuid import UUID
 
 import httpx
 import pytest
+from check_ins import open_window, phone, student_token
 from chromium import QUIET, needed
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from inspection import PHONE, Inspector, faults, sticks_out
 from lesson_fixtures import PLAN, Lesson, end_lesson, hear, start_lesson
 from playwright.async_api import Browser, async_playwright
+from sqlalchemy import select
 
+from classweave.attend.models import AttendanceSession, Term
 from classweave.compliance.models import PolicyType
 from classweave.core.identifiers import encode
 from classweave.core.runtime import Runtime
@@ -36,7 +39,7 @@ from school_fixtures import School, make_school
 pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.xdist_group("pages")]
 
 # In this order: what one of them was shown is not looked at again as another.
-PEOPLE = ("visitor", "device", "gone", "teacher", "administrator", "newcomer")
+PEOPLE = ("visitor", "device", "gone", "teacher", "administrator", "newcomer", "student")
 # Fragments that htmx asks for, redirects, files, and what machines ask.
 NO_PAGES = {
     "/healthz",
@@ -52,6 +55,14 @@ NO_PAGES = {
     "/live/sessions/{session_id}/console/groups",
     "/live/sessions/{session_id}/summary/progress",
     "/live/sessions/{session_id}/recordings/{recording_id}",
+    "/attend/sw.js",
+    "/attend/manifest.webmanifest",
+    "/attend/check-in/{window}/code",
+    "/attend/check-in/{window}/list",
+    "/attend/reports/export.{form}",
+    "/attend/reports/classes/{class_id}/export.{form}",
+    "/attend/risk/export.{form}",
+    "/attend/terms/{term_id}/archive/{part}.csv.zst",
 }
 
 Pages = Mapping[str, httpx.Response]
@@ -129,6 +140,18 @@ async def world(app: FastAPI, runtime: Runtime, address: str) -> World:
             "/api/live/device/leave", headers={"Authorization": f"Bearer {gone}"}
         )
         assert left.status_code < 300, left.text
+    window = await open_window(school)
+    checked_in = await phone(school).check_in(school, 5, window["code"])
+    assert checked_in.status_code == 200, checked_in.text
+    async with school.database.transaction(school.admin) as session:
+        term, roll = (
+            await session.execute(
+                select(Term.id, AttendanceSession.id).where(
+                    AttendanceSession.term == Term.number,
+                    AttendanceSession.organization_id == school.organization_id,
+                )
+            )
+        ).one()
     return World(
         school=school,
         cookies={
@@ -137,6 +160,7 @@ async def world(app: FastAPI, runtime: Runtime, address: str) -> World:
             "newcomer": {"cw_session": await newcomer.token(newcomer.teacher_id)},
             "device": {"cw_device": device},
             "gone": {"cw_device": gone},
+            "student": {"cw_session": await student_token(school, 5)},
             "visitor": {},
         },
         named={
@@ -150,9 +174,14 @@ async def world(app: FastAPI, runtime: Runtime, address: str) -> World:
             "session_id": [
                 encode("session", key)
                 for key in (draft.id, waiting.id, live.session_id, over.session_id)
-            ],
+            ]
+            + [roll],
             "group_id": [encode("group", live.groups[0]), encode("group", over.groups[1])],
             "recording_id": [encode("recording", UUID(int=1))],
+            "window": [window["id"]],
+            "term_id": [encode("term", term)],
+            "form": ["csv"],
+            "part": ["records"],
         },
         paths=paths_of(app),
     )
@@ -257,8 +286,10 @@ async def test_pages_have_no_faults(
         inspector.found += [f"{path}: {fault}" for fault in await faults(page)]
     await context.close()
     assert inspector.found == []
-    # That a page was refused is the answer that was asked for.
-    assert [c for c in inspector.complaints if "Failed to load resource" not in c] == []
+    # That a page was refused is the answer that was asked for; and LokiJS complains when a new
+    # database is made while the browser is still closing its first connection, then goes on.
+    known = ("Failed to load resource", "Deleting database failed because it's blocked")
+    assert [c for c in inspector.complaints if not any(text in c for text in known)] == []
 
 
 async def speak(school: School, language: str | None) -> None:

@@ -51,7 +51,7 @@ function hide(table: HTMLTableElement | null): void {
 }
 
 function height(chart: Chart): number {
-  if (chart.kind === "line") return 220;
+  if (!("people" in chart || "lanes" in chart)) return 220;
   return 48 + 36 * (chart.kind === "shares" ? chart.people.length : chart.lanes.length);
 }
 

@@ -7,5 +7,6 @@ from uuid import UUID
 
 from classweave.core.identifiers import Prefix
 
+CheckInId = Annotated[UUID, Prefix("checkin")]
 DeviceId = Annotated[UUID, Prefix("device")]
 TermId = Annotated[UUID, Prefix("term")]
