@@ -242,6 +242,7 @@ async def test_u12_a_term_s_rows_in_one_push(school: School, owner: psycopg.Conn
     )
     assert len(phone.table(RECORDS)) == len(days) * len(school.student_ids)
     counts = owner.execute(
-        "SELECT DISTINCT held, present FROM attend.places WHERE class_id = %s", (school.class_id,)
+        "SELECT DISTINCT held, present FROM attend.standings WHERE class_id = %s",
+        (school.class_id,),
     ).fetchall()
     assert counts == [(len(days), len(days))]

@@ -223,6 +223,29 @@ async def test_u8_two_ids_for_one_student_across_pushes(school: School) -> None:
         assert (kept["id"], kept["status"]) == (first["id"], "left_early")
 
 
+async def test_u8_a_mark_under_the_id_of_a_session_that_was_merged_goes_where_it_went(
+    school: School,
+) -> None:
+    phone, laptop = await pulled(school), await pulled(school)
+    session, _ = await with_session(school, phone)
+    twin = session_row(school)
+    await laptop.pull()
+    await taken(laptop, attendance_sessions={"created": [twin]})
+    late = record_row(twin, school.student_ids[3], "late", minutes=4)
+    await laptop.pull()
+    await taken(laptop, attendance_records={"created": [late]})
+    for device in (phone, laptop):
+        await device.pull()
+        assert set(device.table(SESSIONS)) == {session["id"]}
+        assert device.table(RECORDS)[late["id"]]["session_id"] == session["id"]
+    # When the session is deleted, its twin leads nowhere.
+    await phone.sync(attendance_sessions={"deleted": [session["id"]]})
+    await laptop.pull()
+    again = record_row(twin, school.student_ids[4])
+    await taken(laptop, attendance_records={"created": [again]})
+    assert laptop.table(SESSIONS) == laptop.table(RECORDS) == {}
+
+
 @pytest.mark.parametrize("known", [True, False])
 async def test_u9_a_record_of_a_session_that_is_gone_or_never_came(
     school: School, owner: psycopg.Connection, known: bool

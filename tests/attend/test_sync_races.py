@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ ROLL = 1_764_000_100_000
 RECOUNT = """
 WITH marks AS (
   SELECT s.no, s.class_id, r.place, r.status, s.marked_at IS NOT NULL AS taken,
+    p.student_id IN (SELECT student_id FROM attend.enrolled_on(s.class_id, s.date)) AS counts,
     attend.record_digest(r.id, p.student_id, r.status, r.minutes, r.notes) AS digest
   FROM attend.attendance_sessions s
     JOIN attend.attendance_records r ON r.term = s.term AND r.session_no = s.no
@@ -44,8 +46,10 @@ WITH marks AS (
     ARRAY[s.total_enrolled, s.total_present, s.total_late, s.total_excused, s.total_left_early,
       s.digest] AS kept,
     ARRAY[(SELECT count(*) FROM enrolled e WHERE e.no = s.no),
-      count(m.no) FILTER (WHERE m.status <> 3), count(m.no) FILTER (WHERE m.status = 2),
-      count(m.no) FILTER (WHERE m.status = 3), count(m.no) FILTER (WHERE m.status = 4),
+      count(m.no) FILTER (WHERE m.status <> 3 AND counts),
+      count(m.no) FILTER (WHERE m.status = 2 AND counts),
+      count(m.no) FILTER (WHERE m.status = 3 AND counts),
+      count(m.no) FILTER (WHERE m.status = 4 AND counts),
       coalesce(sum(m.digest), 0)::bigint %% 4294967296] AS counted
   FROM attend.attendance_sessions s LEFT JOIN marks m ON m.no = s.no
   WHERE s.class_id = %(class)s AND s.deleted_at IS NULL GROUP BY s.no
@@ -56,9 +60,10 @@ WITH marks AS (
         WHERE e.class_id = p.class_id AND e.student_id = p.student_id AND e.taken),
       count(m.no) FILTER (WHERE m.status = 1), count(m.no) FILTER (WHERE m.status = 2),
       count(m.no) FILTER (WHERE m.status = 3), count(m.no) FILTER (WHERE m.status = 4)] AS counted
-  FROM attend.places p
-    LEFT JOIN marks m ON m.class_id = p.class_id AND m.place = p.number AND m.taken
-  WHERE p.class_id = %(class)s GROUP BY p.class_id, p.number
+  FROM attend.standings p
+    LEFT JOIN marks m ON m.class_id = p.class_id AND m.place = p.number AND m.taken AND m.counts
+  WHERE p.class_id = %(class)s
+  GROUP BY p.class_id, p.number, p.student_id, p.held, p.present, p.late, p.excused, p.left_early
 )
 SELECT * FROM sessions WHERE kept <> counted
 UNION ALL SELECT * FROM places WHERE kept <> counted
@@ -132,6 +137,53 @@ async def test_twelve_devices_take_one_roll(school: School, owner: psycopg.Conne
     # A push is whole: every mark of a session is of the one that came last.
     assert len({r["notes"] for r in devices[0].table(RECORDS).values()}) == 1
     recount(owner, school.class_id)
+
+
+async def test_who_was_enrolled_is_settled_afterwards(
+    school: School, owner: psycopg.Connection
+) -> None:
+    day = date.fromisoformat(DAY)
+    owner.execute(
+        "UPDATE directory.enrollments SET starts_on = %s WHERE class_id = %s",
+        (day - timedelta(days=30), school.class_id),
+    )
+    phone = await register(school)
+    await phone.pull()
+    rolls = [
+        session_row(school, (day - timedelta(days=back)).isoformat(), marked_at=marked)
+        for back, marked in ((0, ROLL), (1, ROLL), (2, None))
+    ]
+    marks = [record_row(roll, s) for roll in rolls for s in school.student_ids[:3]]
+    await phone.sync(attendance_sessions={"created": rolls}, attendance_records={"created": marks})
+    gone, stays = school.student_ids[0], school.student_ids[5]
+    end = (
+        "UPDATE directory.enrollments SET ends_on = %s, status = 'withdrawn'"
+        " WHERE class_id = %s AND student_id = %s"
+    )
+    again = "UPDATE directory.enrollments SET ends_on = NULL, status = 'active' WHERE class_id = %s"
+    for statement, values in (
+        (end, (day, school.class_id, gone)),
+        (end, (day - timedelta(days=1), school.class_id, stays)),
+        (again, (school.class_id,)),
+        (end, (day - timedelta(days=1), school.class_id, gone)),
+    ):
+        owner.execute(statement, values)
+        recount(owner, school.class_id)
+    await phone.pull()
+    roll = phone.table(SESSIONS)[rolls[0]["id"]]
+    enrolled = len(school.student_ids) - 1
+    assert (roll["total_enrolled"], roll["total_present"], roll["total_absent"]) == (
+        enrolled, 2, enrolled - 2,
+    )  # fmt: skip
+    # A mark of somebody who does not count is cleared, and a session moves to a day before.
+    await phone.sync(attendance_records={"deleted": [marks[0]["id"]]})
+    recount(owner, school.class_id)
+    earlier = (day - timedelta(days=9)).isoformat()
+    await phone.sync(attendance_sessions={"updated": [rolls[1] | {"date": earlier}]})
+    recount(owner, school.class_id)
+    owner.execute("DELETE FROM directory.enrollments WHERE student_id = %s", (stays,))
+    recount(owner, school.class_id)
+    assert phone.table(SESSIONS)[rolls[1]["id"]]["total_present"] == 3
 
 
 async def test_twelve_devices_change_one_student(school: School, owner: psycopg.Connection) -> None:

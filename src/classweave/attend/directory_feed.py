@@ -69,45 +69,4 @@ END $$
             f"REFERENCING {rows} FOR EACH STATEMENT EXECUTE FUNCTION attend.see_{event.lower()}()",
         )
     ),
-    # Who is enrolled on which days decides who was absent.
-    """
-CREATE FUNCTION attend.recount_classes() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE class uuid;
-BEGIN
-  FOR class IN SELECT DISTINCT r.class_id FROM changed r
-    WHERE EXISTS (SELECT FROM attend.attendance_sessions s WHERE s.class_id = r.class_id)
-  LOOP PERFORM attend.recount_class(class); END LOOP;
-  RETURN NULL;
-END $$
-""",
-    """
-CREATE FUNCTION attend.recount_class(class uuid) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  INSERT INTO attend.places (organization_id, class_id, number, student_id)
-    SELECT e.organization_id, class,
-      coalesce((SELECT max(number) FROM attend.places p WHERE p.class_id = class), 0)
-        + row_number() OVER (ORDER BY e.student_id), e.student_id
-    FROM (SELECT DISTINCT organization_id, student_id FROM directory.enrollments
-      WHERE class_id = class) e
-    WHERE NOT EXISTS (SELECT FROM attend.places p
-      WHERE p.class_id = class AND p.student_id = e.student_id);
-  UPDATE attend.attendance_sessions s SET total_enrolled = n.enrolled
-    FROM (SELECT no, (SELECT count(*) FROM attend.enrolled_on(class, date)) AS enrolled
-      FROM attend.attendance_sessions WHERE class_id = class AND deleted_at IS NULL) n
-    WHERE s.no = n.no AND s.total_enrolled <> n.enrolled;
-  UPDATE attend.places p SET held = n.held
-    FROM (SELECT k.number, count(s.no) AS held FROM attend.places k
-      LEFT JOIN directory.enrollments e ON e.class_id = class AND e.student_id = k.student_id
-      LEFT JOIN attend.attendance_sessions s ON s.class_id = class AND s.marked_at IS NOT NULL
-        AND s.deleted_at IS NULL AND s.date >= e.starts_on
-        AND (e.ends_on IS NULL OR s.date < e.ends_on)
-      WHERE k.class_id = class GROUP BY 1) n
-    WHERE p.class_id = class AND p.number = n.number AND p.held <> n.held;
-END $$
-""",
-    *(
-        f"CREATE TRIGGER attend_recount_{event.lower()} AFTER {event} ON directory.enrollments "
-        f"REFERENCING {rows} FOR EACH STATEMENT EXECUTE FUNCTION attend.recount_classes()"
-        for event, rows, _deleted in _EVENTS
-    ),
 )

@@ -26,7 +26,7 @@ _AT_RISK = """
 SELECT p.student_id, st.display_name, p.class_id, c.name AS class_name, c.code,
   o.name AS organization, p.held, p.present, p.late, p.excused, p.left_early,
   coalesce(r.excused_counts, true) AS excused_counts, count(*) OVER () AS total
-FROM attend.places p
+FROM attend.standings p
   JOIN directory.classes c ON c.id = p.class_id AND c.deleted_at IS NULL AND c.archived_at IS NULL
   JOIN directory.students st ON st.id = p.student_id AND st.deleted_at IS NULL
   JOIN directory.organizations o ON o.id = p.organization_id

@@ -42,8 +42,18 @@ async def term_on(connection: psycopg.AsyncConnection[Any], organization: UUID, 
 
 
 async def begin_use(connection: psycopg.AsyncConnection[Any], organization: UUID) -> None:
-    """Give an organisation its clock; from then on its changes are counted."""
-    await connection.execute(
+    """Give an organisation its clock; from then on its changes are counted.
+
+    The first time, everybody enrolled gets a place, and nobody is enrolled meanwhile.
+    """
+    made = await connection.execute(
         "INSERT INTO attend.sync_clocks (organization_id) VALUES (%s) ON CONFLICT DO NOTHING",
         (organization,),
     )
+    if made.rowcount:
+        await connection.execute("LOCK TABLE directory.enrollments IN SHARE ROW EXCLUSIVE MODE")
+        await connection.execute(
+            "SELECT attend.seat(ARRAY("
+            "SELECT id FROM directory.classes WHERE organization_id = %s))",
+            (organization,),
+        )

@@ -18,7 +18,7 @@ from classweave.core.tenancy import Actor
 
 _COUNTERS = """
 SELECT c.id, c.name, c.organization_id, p.held, p.present, p.late, p.excused, p.left_early
-FROM attend.places p JOIN directory.classes c ON c.id = p.class_id
+FROM attend.standings p JOIN directory.classes c ON c.id = p.class_id
 WHERE p.student_id = :student AND c.deleted_at IS NULL ORDER BY c.name, c.id
 """
 _SESSIONS = """

@@ -33,9 +33,9 @@ register.declare(
         table="attend.places",
         subject=Subject.STUDENT,
         where="student_id = :subject",
-        purpose="the student's place in a class's roll, and counts of attendance",
+        purpose="the student's place in a class's roll",
         on_erasure="delete",
-        on_export=("class_id", "held", "present", "late", "excused", "left_early"),
+        on_export=("class_id", "number"),
     ),
     # Deleting records writes history, which therefore goes after them.
     PersonalData(

@@ -51,7 +51,7 @@ class Counted:
     @property
     def absent(self) -> int:
         """Taken sessions that say nothing else."""
-        return max(0, self.held - self.present - self.late - self.excused - self.left_early)
+        return self.held - self.present - self.late - self.excused - self.left_early
 
     def attended(self, excused_counts: bool) -> int:
         """Sessions attended, by the organisation's rule."""
@@ -78,8 +78,8 @@ class Rule:
 
 
 def share(part: int, whole: int) -> float | None:
-    """``part`` of ``whole``, at most 1: an enrolment ended later may leave more part than whole."""
-    return min(1.0, part / whole) if whole > 0 else None
+    """``part`` of ``whole``; ``None`` of nothing."""
+    return part / whole if whole > 0 else None
 
 
 def summed(tallies: Iterable[Tally]) -> Tally:

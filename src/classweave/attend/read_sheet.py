@@ -33,14 +33,12 @@ FROM attend.places p JOIN attend.attendance_sessions s ON s.class_id = p.class_i
     ON r.term = s.term AND r.session_no = s.no AND r.place = p.number
 WHERE p.student_id = :student AND s.deleted_at IS NULL
   AND (:every OR p.class_id = ANY (:classes))
-  AND EXISTS (SELECT FROM directory.enrollments e WHERE e.class_id = s.class_id
-    AND e.student_id = :student AND e.starts_on <= s.date
-    AND (e.ends_on IS NULL OR e.ends_on > s.date))
+  AND p.student_id IN (SELECT student_id FROM attend.enrolled_on(s.class_id, s.date))
 ORDER BY s.date DESC, s.start_time DESC, s.no
 """
 _COUNTERS = """
 SELECT c.id, c.name, c.code, c.organization_id, p.held, p.present, p.late, p.excused, p.left_early
-FROM attend.places p JOIN directory.classes c ON c.id = p.class_id
+FROM attend.standings p JOIN directory.classes c ON c.id = p.class_id
 WHERE p.student_id = :student AND c.deleted_at IS NULL AND (:every OR c.id = ANY (:classes))
 ORDER BY c.name, c.id
 """

@@ -53,7 +53,7 @@ _DISTRIBUTION = """
 SELECT least(9, 10 * attended / held) AS tenth, count(*) FROM (
   SELECT p.student_id, sum(p.held) AS held, sum(p.present + p.late + p.left_early
     + CASE WHEN coalesce(r.excused_counts, true) THEN p.excused ELSE 0 END) AS attended
-  FROM attend.places p LEFT JOIN attend.risk_rules r ON r.organization_id = p.organization_id
+  FROM attend.standings p LEFT JOIN attend.risk_rules r ON r.organization_id = p.organization_id
   WHERE p.class_id = ANY (:classes) AND p.held > 0 GROUP BY 1) students
 GROUP BY 1
 """
@@ -61,7 +61,7 @@ _STUDENTS = """
 SELECT s.id, s.display_name, s.student_number AS number, p.held, p.present, p.late, p.excused,
   p.left_early, EXISTS (SELECT FROM directory.enrollments e WHERE e.class_id = p.class_id
     AND e.student_id = p.student_id AND e.ends_on IS NULL) AS enrolled
-FROM attend.places p JOIN directory.students s ON s.id = p.student_id
+FROM attend.standings p JOIN directory.students s ON s.id = p.student_id
 WHERE p.class_id = :class AND s.deleted_at IS NULL
 """
 _CLASS_SESSIONS = """

@@ -61,9 +61,7 @@ CLOCK: LiteralString = """
 INSERT INTO attend.sync_clocks (organization_id, rev) VALUES (%(org)s, 1)
 """
 PLACES: LiteralString = """
-INSERT INTO attend.places (organization_id, class_id, number, student_id)
-SELECT %(org)s, class_id, row_number() OVER (PARTITION BY class_id ORDER BY student_id), student_id
-FROM directory.enrollments WHERE organization_id = %(org)s
+SELECT attend.seat(ARRAY(SELECT id FROM directory.classes WHERE organization_id = %(org)s))
 """
 QUIET: LiteralString = """
 ALTER TABLE attend.terms DISABLE TRIGGER partition;
@@ -117,15 +115,20 @@ FROM (SELECT r.session_no, count(*) FILTER (WHERE r.status <> 3) AS present,
   WHERE r.term = %(term)s GROUP BY 1) d
 WHERE s.no = d.session_no
 """
-COUNT_PLACES: LiteralString = """
-UPDATE attend.places p SET held = cardinality(%(days)s::date[]), present = d.present, late = d.late,
-  excused = d.excused, left_early = d.left_early
-FROM (SELECT k.class_id, r.place, count(*) FILTER (WHERE r.status = 1) AS present,
-    count(*) FILTER (WHERE r.status = 2) AS late, count(*) FILTER (WHERE r.status = 3) AS excused,
-    count(*) FILTER (WHERE r.status = 4) AS left_early
-  FROM attend.attendance_records r JOIN attend.attendance_sessions k ON k.no = r.session_no
-  WHERE r.term = %(term)s GROUP BY 1, 2) d
-WHERE p.class_id = d.class_id AND p.number = d.place
+COUNT_STUDENTS: LiteralString = """
+INSERT INTO attend.tallies (organization_id, class_id, counts)
+SELECT %(org)s, p.class_id, array_agg(c.n ORDER BY p.number, c.cell)
+FROM attend.places p
+  LEFT JOIN (SELECT k.class_id, r.place, count(*) FILTER (WHERE r.status = 1) AS present,
+      count(*) FILTER (WHERE r.status = 2) AS late,
+      count(*) FILTER (WHERE r.status = 3) AS excused,
+      count(*) FILTER (WHERE r.status = 4) AS left_early
+    FROM attend.attendance_records r JOIN attend.attendance_sessions k ON k.no = r.session_no
+    WHERE r.term = %(term)s GROUP BY 1, 2) d ON d.class_id = p.class_id AND d.place = p.number
+  CROSS JOIN LATERAL unnest(ARRAY[cardinality(%(days)s::date[]), coalesce(d.present, 0),
+    coalesce(d.late, 0), coalesce(d.excused, 0), coalesce(d.left_early, 0)]::smallint[])
+    WITH ORDINALITY AS c (n, cell)
+WHERE p.organization_id = %(org)s GROUP BY p.class_id
 """
 # The coming weeks' timetable, today included.
 MEETINGS: LiteralString = """

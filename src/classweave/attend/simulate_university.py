@@ -167,7 +167,7 @@ class _Faculty:
         self._run(sql.SESSIONS)
         self._records(term[0])
         self._run(sql.COUNT_SESSIONS)
-        self._run(sql.COUNT_PLACES)
+        self._run(sql.COUNT_STUDENTS)
         self._run(sql.LOUD)
         self._run(sql.MEETINGS)
 

@@ -24,6 +24,7 @@ from classweave.attend.models.taking import (
     RecordHistory,
     RiskRule,
     Status,
+    Tally,
     Term,
 )
 
@@ -45,6 +46,7 @@ __all__ = [
     "SyncClock",
     "SyncLog",
     "SyncMetadata",
+    "Tally",
     "Term",
     "Tombstone",
     "Visibility",

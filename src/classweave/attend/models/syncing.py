@@ -55,7 +55,11 @@ class Revision(Tenant, Base):
 
 
 class Tombstone(Tenant, Base):
-    """A deleted id, kept for ever so that no late request brings it back."""
+    """A deleted id, kept for ever so that no late request brings it back.
+
+    ``merged_into`` is the session that a second one of the same meeting became: records that still
+    name the second go there.
+    """
 
     __tablename__ = "tombstones"
     __table_args__ = (
@@ -68,6 +72,7 @@ class Tombstone(Tenant, Base):
     id: Mapped[str]
     class_id: Mapped[UUID | None]
     rev: Mapped[int]
+    merged_into: Mapped[str | None]
 
 
 class Correction(Tenant, Base):

@@ -12,6 +12,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     CheckConstraint,
     ForeignKeyConstraint,
     Identity,
@@ -92,11 +93,7 @@ class Meeting(Row, Changing, Tenant, Base):
 
 
 class Place(Tenant, Base):
-    """A student's place in a class's roll, and what of the sessions whose roll is taken.
-
-    ``held`` counts the taken sessions on days on which the student was enrolled. The number never
-    changes. The counters are kept by triggers.
-    """
+    """A student's place in a class's roll. Everybody enrolled has one; its number never changes."""
 
     __tablename__ = "places"
     __table_args__ = (
@@ -114,24 +111,43 @@ class Place(Tenant, Base):
         ),
         Index("ix_places_student_id", "student_id"),
         Index("ix_places_organization_id", "organization_id"),
-        {"schema": SCHEMA, "postgresql_with": {"fillfactor": 60}},
+        {"schema": SCHEMA},
     )
 
     class_id: Mapped[UUID]
     number: Mapped[int] = mapped_column(SmallInteger)
     student_id: Mapped[UUID]
-    held: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
-    present: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
-    late: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
-    excused: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
-    left_early: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
+
+
+class Tally(Tenant, Base):
+    """The students' counters of a class, over the sessions whose roll is taken.
+
+    Five cells a place, in the order of the places: ``held`` (the sessions on days on which the
+    student was enrolled), then one for each status. One row a class, because a push changes all of
+    them at once; the view ``attend.standings`` has them by student. Kept by triggers.
+    """
+
+    __tablename__ = "tallies"
+    __table_args__ = (
+        PrimaryKeyConstraint("class_id"),
+        ForeignKeyConstraint(
+            ["organization_id", "class_id"],
+            ["directory.classes.organization_id", "directory.classes.id"],
+            ondelete="CASCADE",
+        ),
+        Index("ix_tallies_organization_id", "organization_id"),
+        {"schema": SCHEMA, "postgresql_with": {"fillfactor": 50}},
+    )
+
+    class_id: Mapped[UUID]
+    counts: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
 
 
 class AttendanceSession(Changing, Tenant, Base):
     """A meeting of a class as it was held. ``id`` is the device's own, ``marked_at`` the roll.
 
-    The totals, ``digest`` and ``records_rev`` (the newest revision among its records) are kept by
-    triggers. ``total_absent`` counts only once the roll is taken.
+    The totals (of those enrolled on its day), ``digest`` and ``records_rev`` (the newest revision
+    among its records) are kept by triggers. ``total_absent`` counts only once the roll is taken.
     """
 
     __tablename__ = "attendance_sessions"

@@ -48,6 +48,7 @@ class Decided:
     bury: dict[tuple[str, str], UUID | None] = field(
         default_factory=dict[tuple[str, str], UUID | None]
     )
+    merged: dict[str, str] = field(default_factory=dict[str, str])
     refused: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     students: set[UUID] = field(default_factory=set[UUID])
     classes: set[UUID] = field(default_factory=set[UUID])
@@ -83,6 +84,9 @@ class _Decision:
         self.made = Decided()
         # By the ids that devices know; merged sessions stand under both.
         self._sessions = {key: s for key, s in stored.sessions.items() if not s.deleted}
+        for twin, kept in stored.merged.items():
+            if kept in self._sessions:
+                self._sessions[twin] = self._sessions[kept]
         self._meetings = dict(stored.meetings)
         self._taken = dict(stored.taken)
         self._cleared: set[str] = set()
@@ -140,6 +144,7 @@ class _Decision:
             self._sessions[row.id] = same
             self.made.sessions.append(SessionStep("merge", same.id, row, term))
             self.made.bury[SESSIONS, row.id] = row.class_id
+            self.made.merged[row.id] = same.id
             self.refuse(SESSIONS, row.id, "one session a meeting")
         elif known is not None and known.id != row.id:
             # Merged a moment ago, in this push.

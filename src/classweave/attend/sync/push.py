@@ -101,6 +101,7 @@ async def _write(
                 "tables": [table for table, _key in decided.bury],
                 "ids": [key for _table, key in decided.bury],
                 "classes": list(decided.bury.values()),
+                "merged": [decided.merged.get(key) for _table, key in decided.bury],
             },
         )
     if decided.refused:
@@ -191,9 +192,10 @@ _SESSION_STEPS: dict[str, LiteralString] = {
     "merge": _MERGE_SESSION,
 }
 _BURY = """
-INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
-SELECT %(org)s, u.t, u.i, u.c, %(rev)s
-FROM unnest(%(tables)s::text[], %(ids)s::text[], %(classes)s::uuid[]) AS u (t, i, c)
+INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev, merged_into)
+SELECT %(org)s, u.t, u.i, u.c, %(rev)s, u.m
+FROM unnest(%(tables)s::text[], %(ids)s::text[], %(classes)s::uuid[], %(merged)s::text[])
+  AS u (t, i, c, m)
 ON CONFLICT DO NOTHING
 """
 _CORRECT = """

@@ -51,7 +51,8 @@ class Stored:
     """The rows around a push. ``classes`` are those that the teacher teaches.
 
     ``places`` has who is enrolled on a session's day: (class, day, student) → place. ``taken`` has
-    the records of the sessions: (session id, place) → record id.
+    the records of the sessions: (session id, place) → record id. ``merged`` names, for the id of a
+    second session of one meeting, the session that it became.
     """
 
     classes: frozenset[UUID]
@@ -59,6 +60,7 @@ class Stored:
     meetings: dict[Meeting, StoredSession]
     records: dict[str, StoredRecord]
     tombstones: dict[tuple[str, str], tuple[UUID | None, int]]
+    merged: dict[str, str]
     class_revisions: dict[UUID, int]
     terms: list[tuple[int, date, date]]
     places: dict[tuple[UUID, date, UUID], int]
@@ -127,14 +129,20 @@ SELECT number, starts_on, ends_on FROM attend.terms
 WHERE organization_id = %(org)s AND archived_at IS NULL
 """
 _TOMBSTONES = f"""
-SELECT table_name, id, class_id, rev FROM attend.tombstones
+SELECT table_name, id, class_id, rev, merged_into FROM attend.tombstones
 WHERE organization_id = %(org)s AND table_name IN ('{SESSIONS}', '{RECORDS}') AND id = ANY (%(ids)s)
 """
-# The sessions that are named, and those that are held at the same time as one that is pushed.
+# The sessions that are named, those that such a one became, and those that are held at the same
+# time as one that is pushed.
 _SESSIONS = """
 WITH asked AS MATERIALIZED (
   SELECT s.no FROM attend.attendance_sessions s
     WHERE s.organization_id = %(org)s AND s.id = ANY (%(sessions)s)
+  UNION SELECT s.no FROM attend.tombstones t
+      JOIN attend.attendance_sessions s
+        ON s.organization_id = t.organization_id AND s.id = t.merged_into
+    WHERE t.organization_id = %(org)s AND t.table_name = 'attendance_sessions'
+      AND t.id = ANY (%(sessions)s)
   UNION SELECT s.no
     FROM unnest(%(of)s::uuid[], %(days)s::date[], %(times)s::text[]) AS u (class_id, day, at)
       JOIN attend.attendance_sessions s ON s.class_id = u.class_id AND s.date = u.day
@@ -158,14 +166,13 @@ SELECT s.id, r.place, r.id FROM asked JOIN attend.attendance_sessions s ON s.no 
 _PLACES = (
     _SESSIONS
     + """
-SELECT DISTINCT d.class_id, d.day, p.student_id, p.number
+SELECT d.class_id, d.day, p.student_id, p.number
 FROM (SELECT s.class_id, s.date AS day FROM asked
       JOIN attend.attendance_sessions s ON s.no = asked.no
     UNION SELECT class_id, day FROM unnest(%(of)s::uuid[], %(days)s::date[]) AS u (class_id, day)
   ) d
   JOIN attend.places p ON p.class_id = d.class_id
-  JOIN directory.enrollments e ON e.class_id = d.class_id AND e.student_id = p.student_id
-    AND e.starts_on <= d.day AND (e.ends_on IS NULL OR e.ends_on > d.day)
+  JOIN attend.enrolled_on(d.class_id, d.day) e ON e.student_id = p.student_id
 """
 )
 _RECORDS = """
@@ -173,18 +180,6 @@ SELECT r.id, s.id, r.place, s.class_id, r.rev
 FROM attend.attendance_records r JOIN attend.attendance_sessions s ON s.no = r.session_no
 WHERE r.term = ANY (ARRAY(SELECT number FROM attend.terms WHERE organization_id = %(org)s
     AND archived_at IS NULL)) AND r.id = ANY (%(records)s)
-"""
-# Classes whose roll has no places yet, or not of everybody: before they are asked for.
-_SEAT = """
-INSERT INTO attend.places (organization_id, class_id, number, student_id)
-SELECT e.organization_id, e.class_id,
-  coalesce((SELECT max(number) FROM attend.places p WHERE p.class_id = e.class_id), 0)
-    + row_number() OVER (PARTITION BY e.class_id ORDER BY e.student_id), e.student_id
-FROM (SELECT DISTINCT e.organization_id, e.class_id, e.student_id FROM directory.enrollments e
-    JOIN directory.class_teachers t ON t.class_id = e.class_id AND t.user_id = %(user)s
-    WHERE e.class_id = ANY (%(of)s)) e
-WHERE NOT EXISTS (SELECT FROM attend.places p
-  WHERE p.class_id = e.class_id AND p.student_id = e.student_id)
 """
 
 
@@ -203,7 +198,6 @@ async def load_stored(connection: Connection, caller: Caller, push: Push) -> Sto
         _CLASSES, _CLASS_REVISIONS, _TERMS, _TOMBSTONES, _SESSION_ROWS, _TAKEN, _PLACES, _RECORDS,
     )  # fmt: skip
     async with connection.pipeline():
-        await connection.execute(_SEAT, parameters)
         asked = [await connection.execute(query.encode(), parameters) for query in queries]
         taught, revisions, terms, buried, held, taken, places, known = [
             await answer.fetchall() for answer in asked
@@ -215,6 +209,7 @@ async def load_stored(connection: Connection, caller: Caller, push: Push) -> Sto
         meetings={row.meeting: row for row in rows if not row.deleted},
         records={row[0]: StoredRecord(*row) for row in known},
         tombstones={(row[0], row[1]): (row[2], row[3]) for row in buried},
+        merged={row[1]: row[4] for row in buried if row[4] is not None},
         class_revisions=dict(revisions),
         terms=terms,
         places={(row[0], row[1], row[2]): row[3] for row in places},
