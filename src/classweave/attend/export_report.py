@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from babel.dates import format_date, get_day_names
+from babel.dates import format_date, format_skeleton, get_day_names
 from babel.numbers import format_decimal, format_percent
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,6 +27,7 @@ from classweave.attend.report_attendance import (
 )
 from classweave.core import audit
 from classweave.core.tenancy import Actor
+from classweave.directory.service import local_today
 from classweave.web.i18n import babel_locale, mark, translations
 
 _TALLY: tuple[tuple[str, Kind], ...] = (
@@ -93,9 +94,11 @@ class Words:
         """A day in words."""
         return format_date(value, "medium", locale=self._babel)
 
-    def short_day(self, value: date) -> str:
-        """A day of a year that is known, as a plot has room for it."""
-        return format_date(value, "d MMM", locale=self._babel)
+    def short_days(self, days: Iterable[date]) -> dict[date, str]:
+        """Days as a plot has room for them, with the year only where they are of several."""
+        days = list(days)
+        skeleton = "MMMd" if len({day.year for day in days}) < 2 else "yMMMd"
+        return {day: format_skeleton(skeleton, day, locale=self._babel) for day in days}
 
     def weekday(self, number: int) -> str:
         """The name of a weekday, 1 (Monday) to 7."""
@@ -157,7 +160,8 @@ async def export_at_risk(
     )  # fmt: skip
     title = words.say(mark("Students at risk"))
     document = Document(
-        "at-risk", title, "", [(title, words.number(found.total))], [Table(title, columns, rows)],
+        "at-risk", title, words.day(local_today(actor)),
+        [(words.say(mark("Students")), words.number(found.total))], [Table(title, columns, rows)],
         more=_more(words), locale=words.locale,
     )  # fmt: skip
     return await _file(document, form)
@@ -221,9 +225,11 @@ def class_document(report: ClassReport, words: Words) -> Document:
         Table(say(mark("Sessions")), days, sessions),
     ]
     title = report.school_class.name
-    code = report.school_class.code or ""
+    held = [s.date for s in report.sessions]
+    period = f"{words.day(min(held))} – {words.day(max(held))}" if held else ""
+    subtitle = " · ".join(filter(None, (report.school_class.code, period)))
     return Document(
-        f"attendance-{title}", say(mark("Attendance: %(name)s")) % {"name": title}, code,
+        f"attendance-{title}", say(mark("Attendance: %(name)s")) % {"name": title}, subtitle,
         _facts(report.total, words), tables,
         [weeks_plot(report.weeks, words), weekdays_plot(report.weekdays, words)],
         _note([report.rule], words), _more(words), locale=words.locale,
@@ -233,7 +239,8 @@ def class_document(report: ClassReport, words: Words) -> Document:
 def weeks_plot(weeks: Mapping[date, Tally], words: Words) -> Bars:
     """The trend."""
     say = words.say
-    bars = [(words.short_day(d), t.rate, words.percent(t.rate)) for d, t in weeks.items()]
+    days = words.short_days(weeks)
+    bars = [(days[d], t.rate, words.percent(t.rate)) for d, t in weeks.items()]
     return Bars(say(mark("Trend by week")), _said(say(mark("Rate by week")), bars), bars)
 
 

@@ -88,7 +88,11 @@ async def edit_term(
     """The form of a term."""
     term = await access_term(session, actor, term_id)
     if term.archived_at is not None:
-        raise Conflict(mark("This term is archived. It cannot be changed any more."))
+        return redirect(
+            "/attend/terms",
+            mark("This term is archived. It cannot be changed any more."),
+            "warning",
+        )
     typed = {"name": term.name, "starts_on": str(term.starts_on), "ends_on": str(term.ends_on)}
     return await _form(request, session, encode("term", term_id), typed, {})
 
