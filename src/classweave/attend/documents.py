@@ -25,6 +25,8 @@ MOST_PRINTED = 2_000
 """Rows of a table in a PDF: who needs more takes the spreadsheet."""
 
 _TEMPLATE = "report.typ"
+_SHORT = 16
+"""Characters up to which a column of text in a PDF is as wide as its words."""
 _new_cell: Any = WriteOnlyCell  # a function that the stubs take for a class
 _ILLEGAL = {n: None for n in range(32) if n not in (9, 10, 13)}
 
@@ -104,7 +106,7 @@ def as_xlsx(document: Document) -> bytes:
         sheet: Any = book.create_sheet(_sheet_name(table.title, taken))
         sheet.freeze_panes = "A2"
         for index, (name, _kind) in enumerate(table.columns):
-            widest = max([len(name), *(len(str(row[index] or "")) for row in table.rows[:200])])
+            widest = max([len(name), *(_width(row[index]) for row in table.rows[:200])])
             sheet.column_dimensions[get_column_letter(index + 1)].width = min(48, widest + 3)
         sheet.append([_head(sheet, name) for name, _kind in table.columns])
         for row in table.rows:
@@ -145,6 +147,7 @@ def as_pdf(document: Document) -> bytes:
             {
                 "title": table.title,
                 "columns": [name for name, _kind in table.columns],
+                "narrow": [_narrow(table, index) for index in range(len(table.columns))],
                 "right": [kind in ("number", "percent") for _name, kind in table.columns],
                 "rows": [
                     [shown(v, kind) for v, (_, kind) in zip(row, table.columns, strict=True)]
@@ -169,6 +172,18 @@ def as_pdf(document: Document) -> bytes:
 
 def _rounded(cell: Cell) -> Cell:
     return round(cell, 4) if isinstance(cell, float) else cell
+
+
+def _width(cell: Cell) -> int:
+    """How many characters a spreadsheet shows; of a share, no more than "100.0%"."""
+    return 6 if isinstance(cell, float) else len(str(cell or ""))
+
+
+def _narrow(table: Table, index: int) -> bool:
+    """Whether a column of a PDF needs no more room than its words: figures, codes, states."""
+    if table.columns[index][1] != "text":
+        return True
+    return index > 0 and all(_width(row[index]) <= _SHORT for row in table.rows[:MOST_PRINTED])
 
 
 def _head(sheet: Any, name: str) -> Any:
