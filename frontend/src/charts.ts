@@ -18,8 +18,8 @@ export type Chart =
       max?: number;
       series: { name: string; thread?: number; points: [at: number, value: number | null][] }[];
     }
-  | { kind: "trend" | "columns"; points: { name: string; share: number | null }[] }
-  | { kind: "counts"; points: { name: string; count: number }[] };
+  | { kind: "trend" | "columns"; points: { name: string; share: number | null; shown: string }[] }
+  | { kind: "counts"; across: string; up: string; points: { name: string; count: number }[] };
 
 export interface Palette {
   ink: string;
@@ -65,6 +65,7 @@ export function option(chart: Chart, colours: Palette): EChartsCoreOption {
     axisLine: { lineStyle: { color: colours.line } },
     axisLabel: { color: colours.ink, hideOverlap: true },
   });
+  const said = { show: true, position: "top", color: colours.ink };
 
   switch (chart.kind) {
     case "shares": {
@@ -105,7 +106,8 @@ export function option(chart: Chart, colours: Palette): EChartsCoreOption {
         })),
       };
     case "trend":
-    case "columns":
+    case "columns": {
+      const last = chart.points.findLastIndex(({ share }) => share !== null);
       return {
         ...base,
         tooltip: { ...tooltip, trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: shareText },
@@ -116,18 +118,47 @@ export function option(chart: Chart, colours: Palette): EChartsCoreOption {
             ...(chart.kind === "trend"
               ? { type: "line", symbolSize: 7, lineStyle: { width: 2 } }
               : { type: "bar", barMaxWidth: 36 }),
+            // A line says where it stands now, columns each their number; the table says all.
+            label: {
+              ...said,
+              formatter: ({ dataIndex: n }: { dataIndex: number }) =>
+                chart.kind === "columns" || n === last ? (chart.points[n]?.shown ?? "") : "",
+            },
             color: thread(1),
             data: chart.points.map(({ share }) => share ?? "-"), // no roll is no zero
           },
         ],
       };
+    }
     case "counts":
       return {
         ...base,
         tooltip: { ...tooltip, trigger: "axis", axisPointer: { type: "shadow" } },
-        xAxis: across(chart.points.map(({ name }) => name)),
-        yAxis: { type: "value", minInterval: 1, ...lines, ...label },
-        series: [{ type: "bar", barCategoryGap: "12%", color: thread(1), data: chart.points.map(({ count }) => count) }],
+        grid: { ...grid(), top: 34, bottom: 28 },
+        xAxis: {
+          ...across(chart.points.map(({ name }) => name)),
+          name: chart.across,
+          nameLocation: "middle",
+          nameGap: 28,
+          nameTextStyle: { color: colours.soft },
+        },
+        yAxis: {
+          type: "value",
+          minInterval: 1,
+          ...lines,
+          ...label,
+          name: chart.up,
+          nameTextStyle: { color: colours.soft, align: "left" },
+        },
+        series: [
+          {
+            type: "bar",
+            barCategoryGap: "12%",
+            label: { ...said, formatter: ({ value }: { value: number }) => (value > 0 ? String(value) : "") },
+            color: thread(1),
+            data: chart.points.map(({ count }) => count),
+          },
+        ],
       };
     case "line":
       return {

@@ -63,7 +63,11 @@ export function classScreen(app: App, root: HTMLElement, id: string): Screen {
       el(
         "a",
         { href: `#/session/${session.id}`, class: "attend-line", "data-key": session.id },
-        el("span", {}, `${dayWords(session.date)} ${hours(session.start_time, session.end_time)}`),
+        el(
+          "span",
+          { class: "strong" },
+          `${dayWords(session.date)} ${hours(session.start_time, session.end_time)}`,
+        ),
         el(
           "span",
           { class: "soft small" },

@@ -36,7 +36,7 @@ export function momentWords(ms: number): string {
   const moment = new Date(ms);
   const today = moment.toDateString() === new Date().toDateString();
   return new Intl.DateTimeFormat(language(), {
-    hour: "2-digit",
+    hour: "numeric",
     minute: "2-digit",
     ...(today ? {} : { day: "numeric", month: "short" }),
   }).format(moment);

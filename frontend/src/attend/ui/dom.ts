@@ -1,5 +1,7 @@
 // The few pieces that the screens are made of, with the classes of the house's stylesheet.
 
+import { text } from "./words.ts";
+
 type Child = Node | string | null | false | undefined;
 
 export type Attributes = Record<string, string | boolean | null | ((event: Event) => void)>;
@@ -55,6 +57,16 @@ export function link(words: string, hash: string, classes: string, iconName?: st
   return el("a", { href: hash, class: classes, "data-key": hash }, iconName ? icon(iconName) : null, words);
 }
 
+/** Whether a roll is taken, told by a drawing and a word. */
+export function rollBadge(taken: boolean): HTMLElement {
+  return el(
+    "span",
+    { class: `badge ${taken ? "tone-ok" : "tone-info"}` },
+    icon(taken ? "check" : "clock"),
+    text(taken ? "taken" : "open"),
+  );
+}
+
 /** Puts `nodes` in the place of what is in `root`; who had the focus has it again. */
 export function redraw(root: HTMLElement, ...nodes: Child[]): void {
   const key = (document.activeElement as HTMLElement | null)?.dataset["key"];
@@ -80,7 +92,7 @@ export function notice(
   return el(
     "div",
     { class: `notice tone-${tone}` },
-    icon("warning"),
+    icon(tone === "info" ? "info" : "warning"),
     el(
       "div",
       { class: "notice-body" },

@@ -138,6 +138,7 @@ export class Frame implements App {
     else this.#screen = todayScreen(this, this.#screenRoot);
     await this.#draw();
     if (!move) return;
+    this.#untell("changed"); // it is told of the roll that one has left
     window.scrollTo(0, 0);
     this.#screenRoot.querySelector("h1")?.focus();
   }

@@ -13,9 +13,9 @@ import {
 import { byStudent, enrolledOn, type Mark, PRESENT, tally } from "../roll.ts";
 import type { RecordRow, SessionRow, StudentRow } from "../rows.ts";
 import { type App, dayWords, hours, momentWords, type Screen } from "./context.ts";
-import { button, dialogForm, el, field, input, link, openDialog, redraw } from "./dom.ts";
+import { button, dialogForm, el, field, input, link, openDialog, redraw, rollBadge } from "./dom.ts";
 import { askForMark } from "./mark_dialog.ts";
-import { RollList, statusWords } from "./roll_list.ts";
+import { RollList, statusWords, tallyWords } from "./roll_list.ts";
 import { text } from "./words.ts";
 
 const BIG_CLASS = 12;
@@ -142,7 +142,12 @@ export function rollScreen(app: App, root: HTMLElement, id: string): Screen {
       head,
       link(text("back_class", { name }), `#/class/${open.class_id}`, "attend-back", "back"),
       el("h1", { tabindex: "-1" }, name),
-      el("p", { class: "soft" }, when),
+      el(
+        "div",
+        { class: "row" },
+        el("p", { class: "soft" }, when),
+        open.marked_at !== null && rollBadge(true),
+      ),
     );
   };
 
@@ -168,7 +173,7 @@ export function rollScreen(app: App, root: HTMLElement, id: string): Screen {
     redraw(
       counter,
       el("strong", {}, text("counter", counts())),
-      el("span", { class: "soft small" }, text("tally", { ...counted })),
+      el("span", { class: "soft small" }, tallyWords(counted)),
     );
     redraw(
       actions,
@@ -176,6 +181,7 @@ export function rollScreen(app: App, root: HTMLElement, id: string): Screen {
         counted.absent > 0 &&
         button(text("all_present"), allPresent, { icon: "check", extra: "attend-big", key: "all" }),
     );
+    if (session.marked_at !== null) undo.replaceChildren();
     finding.hidden = students.length <= BIG_CLASS;
     list.show(students, marked);
     await drawFoot(session);

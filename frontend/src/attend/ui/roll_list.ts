@@ -1,8 +1,8 @@
 // The students of a roll, one line each, changed in place: a tap must not wait for a redraw, and
 // the focus stays where it is.
 
-import { matches, type Mark } from "../roll.ts";
-import type { RecordRow, StudentRow } from "../rows.ts";
+import { matches, type Mark, type Tally } from "../roll.ts";
+import { type RecordRow, STATUSES, type StudentRow } from "../rows.ts";
 import { byName } from "./context.ts";
 import { button, el } from "./dom.ts";
 import { text } from "./words.ts";
@@ -13,6 +13,7 @@ interface Line {
   item: HTMLLIElement;
   main: HTMLButtonElement;
   said: HTMLElement;
+  note: HTMLElement;
 }
 
 export function statusWords(mark: Pick<Mark, "status" | "minutes"> | null | undefined): string {
@@ -21,6 +22,14 @@ export function statusWords(mark: Pick<Mark, "status" | "minutes"> | null | unde
   if (status === "late" && minutes) return text("late_by", { minutes });
   if (status === "left_early" && minutes) return text("left_early_by", { minutes });
   return text(status);
+}
+
+/** How many of each there are; what nobody is goes without saying. */
+export function tallyWords(counted: Tally): string {
+  return [...STATUSES, "absent" as const]
+    .filter((each) => counted[each] > 0)
+    .map((each) => `${text(each)}: ${counted[each]}`)
+    .join(" · ");
 }
 
 export class RollList {
@@ -75,11 +84,12 @@ export class RollList {
   #make(student: StudentRow): Line {
     const said = el("span", { class: "attend-said" });
     const name = el("span", { class: "attend-name" }, student.name);
+    const note = el("span", { class: "small" });
     const number = el("span", { class: "soft small" }, student.student_id ?? "");
     const main = el(
       "button",
       { type: "button", class: "attend-tap", click: () => this.#tap(line.student, line.record) },
-      el("span", { class: "attend-who" }, name, number),
+      el("span", { class: "attend-who" }, name, number, note),
       said,
     );
     const more = button("", () => this.#more(line.student, line.record), {
@@ -88,15 +98,14 @@ export class RollList {
       extra: "button-icon attend-big",
     });
     const item = el("li", {}, main, more);
-    const line: Line = { student, record: undefined, item, main, said };
+    const line: Line = { student, record: undefined, item, main, said, note };
     return line;
   }
 
-  #fill({ record, item, main, said }: Line): void {
+  #fill({ record, item, main, said, note }: Line): void {
     main.setAttribute("aria-pressed", String(record?.status === "present"));
     item.dataset["status"] = record?.status ?? "absent";
-    said.textContent = record?.notes
-      ? `${statusWords(record)} · ${record.notes}`
-      : statusWords(record);
+    said.textContent = statusWords(record);
+    note.textContent = record?.notes ?? "";
   }
 }

@@ -5,8 +5,8 @@ import { Q } from "@nozbe/watermelondb/index.js";
 import { startSession } from "../actions.ts";
 import { sessionAt } from "../roll.ts";
 import type { ClassRow, MeetingRow, SessionRow } from "../rows.ts";
-import { type App, byName, hours, type Screen, today } from "./context.ts";
-import { button, el, link, redraw } from "./dom.ts";
+import { type App, byName, dayWords, hours, type Screen, today } from "./context.ts";
+import { button, el, icon, link, redraw, rollBadge } from "./dom.ts";
 import { text } from "./words.ts";
 
 export function todayScreen(app: App, root: HTMLElement): Screen {
@@ -30,27 +30,22 @@ export function todayScreen(app: App, root: HTMLElement): Screen {
         "div",
         { class: "card-title" },
         el("h2", { class: "attend-card-title" }, name),
-        session &&
-          el(
-            "span",
-            { class: `badge ${session.marked_at ? "tone-ok" : "tone-info"}` },
-            text(session.marked_at ? "taken" : "open"),
-          ),
+        session && rollBadge(session.marked_at !== null),
       ),
       el(
         "p",
         { class: "soft" },
         [
           hours(meeting.start_time, meeting.end_time),
-          meeting.room && text("room", { room: meeting.room }),
-          meeting.title,
+          meeting.room,
+          meeting.title !== name && meeting.title,
         ]
           .filter(Boolean)
           .join(" · "),
       ),
       session
         ? link(
-            `${text("go_on")}`,
+            text("go_on"),
             `#/session/${session.id}`,
             session.marked_at ? "button attend-big" : "button button-primary attend-big",
           )
@@ -76,7 +71,12 @@ export function todayScreen(app: App, root: HTMLElement): Screen {
       const first = (await store.database.localStorage.get("attend.synced_at")) === undefined;
       redraw(
         root,
-        el("h1", { tabindex: "-1" }, text("today")),
+        el(
+          "div",
+          { class: "stack-tight" },
+          el("h1", { tabindex: "-1" }, text("today")),
+          el("p", { class: "soft" }, dayWords(date)),
+        ),
         meetings.length === 0
           ? el("p", { class: "soft" }, text("no_meetings"))
           : el(
@@ -102,13 +102,24 @@ export function todayScreen(app: App, root: HTMLElement): Screen {
                   el(
                     "li",
                     {},
-                    link(code ? `${name} · ${code}` : name, `#/class/${id}`, "attend-line"),
+                    el(
+                      "a",
+                      { href: `#/class/${id}`, class: "attend-line", "data-key": id },
+                      el("span", { class: "strong" }, name),
+                      code && el("span", { class: "soft small" }, code),
+                    ),
                   ),
                 ),
             ),
         el(
           "div",
           { class: "row" },
+          el(
+            "a",
+            { class: "button", href: "/attend/check-in/new" },
+            icon("people"),
+            text("check_in"),
+          ),
           button(text("leave"), () => app.leave(), { kind: "plain", icon: "sign-out" }),
         ),
       );

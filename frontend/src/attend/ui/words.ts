@@ -4,7 +4,8 @@ import { strings } from "../../strings.ts";
 
 export const text = strings("attend", {
   today: "Today",
-  no_meetings: "Nothing is in the timetable for today.",
+  no_meetings:
+    "Nothing is in the timetable for today. To take a roll all the same, open a class and begin a new session.",
   classes: "My classes",
   no_classes: "You teach no class yet. Classes are given to you by your administrator.",
   not_yet: "Your classes come with the first synchronisation. Connect to the network once.",
@@ -12,12 +13,9 @@ export const text = strings("attend", {
   go_on: "Go on with the roll",
   taken: "Taken",
   open: "Open",
-  room: "Room {room}",
   back_today: "Back to today",
   back_class: "Back to {name}",
   counter: "{there} of {all} there",
-  tally:
-    "{present} present, {late} late, {excused} excused, {left_early} left early, {absent} absent",
   all_present: "All present",
   made_present: "{n} marked present.",
   undo: "Undo",
@@ -88,6 +86,7 @@ export const text = strings("attend", {
   elsewhere: "It can be used in one tab at a time, so that nothing is overwritten.",
   use_here: "Use it here",
   insecure: "This app needs a secure connection (https).",
+  check_in: "Let students check in",
   leave: "Sign this device out",
   leave_sure: "Your classes and marks are removed from this device. They stay on the server.",
   leave_unsynced: "{n} changes are not yet synced and would be lost.",
