@@ -134,7 +134,6 @@ export function option(chart: Chart, colours: Palette): EChartsCoreOption {
       return {
         ...base,
         tooltip: { ...tooltip, trigger: "axis", axisPointer: { type: "shadow" } },
-        grid: { ...grid(), top: 34, bottom: 28 },
         xAxis: {
           ...across(chart.points.map(({ name }) => name)),
           name: chart.across,
