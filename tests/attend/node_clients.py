@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from devices import register
+
+from school_fixtures import School
 
 PROGRAM = Path(__file__).parent / "sync_clients" / "client.ts"
 _PACKAGE = Path(__file__).parents[2] / "frontend/node_modules/@nozbe/watermelondb"
@@ -93,3 +96,25 @@ async def node_clients() -> AsyncGenerator[Clients]:
             process.kill()
             await process.wait()
         listening.cancel()
+
+
+async def open_client(
+    clients: Clients, school: School, address: str, name: str, seed: int = 1, **more: Any
+) -> None:
+    """A registered device that has synchronised once."""
+    device = await register(school, name=name)
+    token = device.client.headers["authorization"].removeprefix("Bearer ")
+    await device.client.aclose()
+    await clients.ask(name, "open", origin=address, token=token, seed=seed, **more)
+    await clients.ask(name, "sync")
+
+
+async def settle(clients: Clients, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Heal the network, let every device synchronise until it is quiet, and dump all."""
+    for name in names:
+        await clients.ask(name, "calm")
+    for _ in range(3):
+        for name in names:
+            outcome = await clients.ask(name, "sync")
+            assert outcome["differing"] == []
+    return [await clients.ask(name, "dump") for name in names]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -12,11 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 from devices import TestDevice, register
-from fastapi import FastAPI
-from node_clients import Clients, Refused, node_clients
+from node_clients import Clients, Refused, open_client, settle
 
 from classweave.core import clock
-from loopback import serve
 from school_fixtures import School
 
 pytestmark = pytest.mark.anyio
@@ -26,35 +23,6 @@ DAYS = tuple((clock.now().date() + timedelta(days)).isoformat() for days in (1, 
 STATUSES = ("present", "late", "excused", "left_early", None)
 NAMES = ("ana", "ben", "chloe", "dmitri")
 ROUNDS = 14
-
-
-@pytest.fixture
-async def address(app: FastAPI) -> AsyncGenerator[str]:
-    async with serve(app) as bound:
-        yield f"http://{bound}"
-
-
-@pytest.fixture
-async def clients() -> AsyncGenerator[Clients]:
-    async with node_clients() as running:
-        yield running
-
-
-async def open_client(clients: Clients, school: School, address: str, name: str, seed: int) -> None:
-    """A registered device that has synchronised once."""
-    device = await register(school, name=name)
-    token = device.client.headers["authorization"].removeprefix("Bearer ")
-    await device.client.aclose()
-    await clients.ask(name, "open", origin=address, token=token, seed=seed)
-    await clients.ask(name, "sync")
-
-
-@pytest.fixture
-async def witness(school: School) -> AsyncGenerator[TestDevice]:
-    """A device that pulls for the first time when all is over: it is given what the server has."""
-    device = await register(school, name="Witness")
-    yield device
-    await device.client.aclose()
 
 
 @dataclass
@@ -133,17 +101,6 @@ class Worker:
                 raise
 
 
-async def settle(clients: Clients, names: tuple[str, ...] = NAMES) -> list[dict[str, Any]]:
-    """Heal the network, let every device synchronise until it is quiet, and dump all."""
-    for name in names:
-        await clients.ask(name, "calm")
-    for _ in range(3):
-        for name in names:
-            outcome = await clients.ask(name, "sync")
-            assert outcome["differing"] == []
-    return [await clients.ask(name, "dump") for name in names]
-
-
 @pytest.mark.parametrize("seed", range(4))
 async def test_clients_on_a_failing_network_converge(
     school: School,
@@ -164,7 +121,7 @@ async def test_clients_on_a_failing_network_converge(
             await worker.step()
 
     await asyncio.gather(*(work(worker) for worker in workers))
-    dumps = await settle(clients)
+    dumps = await settle(clients, NAMES)
     await witness.pull()
     truth = witness.rows
     for dump in dumps:

@@ -3,6 +3,8 @@
 
 const FIRST_MS = 2_000;
 const LONGEST_MS = 5 * 60_000;
+/** What a server may ask for at most: a header that says a week is a mistake. */
+const MOST_ASKED_MS = 60 * 60_000;
 
 /**
  * Milliseconds until the next try after `failures` in a row (1 or more): at random up to twice as
@@ -18,5 +20,5 @@ export function retryAfterMs(header: string | null, now: number): number {
   if (header === null) return 0;
   const seconds = Number(header);
   const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - now;
-  return Number.isFinite(ms) && ms > 0 ? Math.min(ms, LONGEST_MS) : 0;
+  return Number.isFinite(ms) && ms > 0 ? Math.min(ms, MOST_ASKED_MS) : 0;
 }

@@ -6,13 +6,23 @@ import { Database, type Model, Q } from "@nozbe/watermelondb/index.js";
 import * as lokijs from "@nozbe/watermelondb/adapters/lokijs/index.js";
 
 import { modelClasses, rowOf } from "./models.ts";
-import { type TableName, type Tables, WRITTEN } from "./rows.ts";
+import { type Row, type TableName, type Tables, WRITTEN } from "./rows.ts";
 import { migrations, schema } from "./schema.ts";
 
 /** What may be wrong with the place where rows are kept. */
 export type Trouble = "full" | "memory" | "overwritten" | "gone" | "broken";
 
+/** The tables, and the way up to them from those of before. */
+export interface Structure {
+  schema: typeof schema;
+  migrations: typeof migrations;
+}
+
 interface Loki {
+  getCollection(table: TableName): {
+    by(key: "id", value: string): Row | undefined;
+    find(query: Record<string, { $eq: string }>): Row[];
+  };
   saveDatabase(done: (error?: unknown) => void): void;
   close(done: () => void): void;
   deleteDatabase(options: object, done: (answer?: unknown) => void): void;
@@ -44,7 +54,11 @@ export class Store {
   }
 
   /** Opens or makes the database; rejects when what is stored cannot be read. */
-  static async open(name: string, troubled: (what: Trouble) => void): Promise<Store> {
+  static async open(
+    name: string,
+    troubled: (what: Trouble) => void,
+    tables: Structure = { schema, migrations },
+  ): Promise<Store> {
     let failed: unknown;
     let store: Store | undefined;
     const onTrouble = (what: Trouble): void => {
@@ -52,8 +66,7 @@ export class Store {
     };
     const adapter = new LokiJSAdapter({
       dbName: name,
-      schema,
-      migrations,
+      ...tables,
       useWebWorker: false,
       useIncrementalIndexedDB: true,
       onSetUpError: (error) => {
@@ -67,7 +80,7 @@ export class Store {
         onversionchange: () => onTrouble("gone"),
       },
     }) as Adapter;
-    const database = new Database({ adapter, modelClasses });
+    const database = new Database({ adapter, modelClasses: modelClasses(tables.schema) });
     // The first question waits until the adapter is set up.
     await database.localStorage.get("attend.opened").catch((error: unknown) => {
       throw failed ?? error;
@@ -143,6 +156,25 @@ export class Store {
   async row<T extends TableName>(table: T, id: string): Promise<Tables[T] | null> {
     const model = await this.find(table, id);
     return model === null ? null : rowOf<T>(model);
+  }
+
+  /**
+   * The row as it is stored, for looking at thousands of them: a query and a model for each would
+   * take most of the time of a first synchronisation. Null also for one that is deleted here.
+   */
+  peek<T extends TableName>(table: T, id: string): Readonly<Tables[T]> | null {
+    const row = this.#loki.getCollection(table).by("id", id);
+    return row === undefined || row._status === "deleted" ? null : (row as Tables[T]);
+  }
+
+  /** All stored rows that have this value, in the same way. The column has an index. */
+  peekAll<T extends TableName>(
+    table: T,
+    column: keyof Tables[T] & string,
+    value: string,
+  ): Readonly<Tables[T]>[] {
+    const rows = this.#loki.getCollection(table).find({ [column]: { $eq: value } });
+    return rows.filter(({ _status }) => _status !== "deleted") as Tables[T][];
   }
 
   /** How many rows the server does not have yet. */

@@ -1,33 +1,23 @@
 // One synchronisation: pull, push, and a look whether both sides really hold the same.
 
-import { Q } from "@nozbe/watermelondb/index.js";
 import { type SyncConflictResolver, synchronize } from "@nozbe/watermelondb/sync/index.js";
 
 import { type Carried, carry, collect } from "./carry.ts";
 import type { Store } from "./database.ts";
 import { digestOf } from "./digest.ts";
-import { rowOf } from "./models.ts";
+import { changedElsewhere, idsIn, type Outcome, refusedBy, rollsIn, type Said } from "./outcome.ts";
+import { keepUnsynced } from "./replaced.ts";
 import { laterMark } from "./roll.ts";
-import type { RecordRow, Row, SessionRow } from "./rows.ts";
+import type { RecordRow, Row } from "./rows.ts";
 import { MIGRATIONS_SINCE } from "./schema.ts";
-import { type Pull, Refused, type Transport, type WholeSession } from "./transport.ts";
-
-/** What another device changed of something that was here. */
-export interface Elsewhere {
-  session: string;
-  /** Null: the session itself (closed, opened, its note, deleted). */
-  student: string | null;
-}
-
-export interface Outcome {
-  elsewhere: Elsewhere[];
-  /** Sessions whose records differed from the server's and were put right. */
-  healed: string[];
-  /** Sessions that differ still. */
-  differing: string[];
-}
+import { type Changes, type Pull, Refused, type Transport, type WholeSession } from "./transport.ts";
 
 const SYNCED_AT = "attend.synced_at";
+
+/** So many records that what is done with them once they are here can be felt. */
+const MANY = 2_000;
+/** Some frames. */
+const REST_MS = 50;
 
 /** When everything was last the same here and on the server, in milliseconds since 1970. */
 export async function lastSynced(store: Store): Promise<number | null> {
@@ -39,7 +29,7 @@ export async function lastSynced(store: Store): Promise<number | null> {
  * what came of it. Throws {@link Refused}; what was pulled before that is kept.
  */
 export async function exchange(store: Store, transport: Transport, now: number): Promise<Outcome> {
-  const outcome: Outcome = { elsewhere: [], healed: [], differing: [] };
+  const outcome: Outcome = { elsewhere: [], refused: [], healed: [], differing: [] };
   const run = new Run(store, transport, outcome);
   try {
     // What the server made of a push (merged, corrected, counted) comes with the next pull.
@@ -64,6 +54,8 @@ class Run {
   readonly wrong = new Set<string>();
   /** Sessions that came with a pull and were not compared yet. */
   readonly #touched = new Set<string>();
+  /** What the server was asked to keep, and may refuse with the next pull. */
+  readonly #said: Said = { pushed: new Set(), gone: new Map() };
   readonly #store: Store;
   readonly #transport: Transport;
   readonly #outcome: Outcome;
@@ -91,9 +83,12 @@ class Run {
   async #pullAndPush(heal: string[]): Promise<boolean> {
     const store = this.#store;
     let pushed = false;
+    let many = false;
     let carried: Carried = { sessions: [], records: [] };
     // Before the push, which makes rows count as synced that no digest counts yet.
     const afterPull = async (): Promise<void> => {
+      // What has come is drawn first: nobody waits for the comparison and the saving.
+      if (many) await new Promise((drawn) => setTimeout(drawn, REST_MS));
       const moved = await carry(store, carried);
       carried = { sessions: [], records: [] };
       await this.#compare();
@@ -107,19 +102,24 @@ class Run {
       pullChanges: async (asked) => {
         const pull = (await this.#transport.pull(asked)) as Pull;
         for (const id of heal) {
-          const here = await syncedRecords(store, id);
+          const here = syncedRecords(store, id);
           if (here === null) continue;
           mend(pull, id, here, await this.#transport.session(id, digestOf(here)));
         }
         for (const id of touchedSessions(pull)) this.#touched.add(id);
-        this.#outcome.elsewhere.push(...(await changedElsewhere(store, pull)));
+        // At first there is nothing here that another device could have changed.
+        if (asked.lastPulledAt) this.#outcome.elsewhere.push(...changedElsewhere(store, pull));
+        this.#outcome.refused.push(...refusedBy(store, pull, this.#said));
+        many = rollsIn(pull).records.length > MANY;
         carried = await collect(store, pull);
+        await keepUnsynced(store, pull, carried);
         return pull;
       },
       pushChanges: async ({ changes, lastPulledAt }) => {
         await afterPull();
         pushed = true;
-        await this.#transport.push(lastPulledAt, changes);
+        await this.#transport.push(lastPulledAt, changes as unknown as Changes);
+        for (const id of idsIn(changes as unknown as Changes)) this.#said.pushed.add(id);
       },
     });
     if (!pushed) await afterPull();
@@ -132,8 +132,8 @@ class Run {
     const { adapter } = this.#store.database;
     if ((await adapter.getDeletedRecords("attendance_records")).length > 0) return;
     for (const id of [...this.#touched]) {
-      const session = await this.#store.row("attendance_sessions", id);
-      const records = await syncedRecords(this.#store, id);
+      const session = this.#store.peek("attendance_sessions", id);
+      const records = syncedRecords(this.#store, id);
       if (session !== null && records === null) continue;
       this.#touched.delete(id);
       if (!session || !records || session.digest === null) continue;
@@ -156,20 +156,19 @@ export const keepMarksWhole: SyncConflictResolver = (table, local, remote, resol
   return Object.assign(resolved, { status, minutes, notes, marked_at });
 };
 
-function touchedSessions({ changes }: Pull): string[] {
-  const sessions = (changes["attendance_sessions"]?.updated ?? []) as unknown as SessionRow[];
-  const records = (changes["attendance_records"]?.updated ?? []) as unknown as RecordRow[];
+function touchedSessions(pull: Pull): string[] {
+  const { sessions, records } = rollsIn(pull);
   return [...new Set([...sessions.map(({ id }) => id), ...records.map((r) => r.session_id)])];
 }
 
 /** The records of a session when all of them are as the server has them, or null. */
-async function syncedRecords(store: Store, sessionId: string): Promise<RecordRow[] | null> {
-  const rows = await store.rows("attendance_records", Q.where("session_id", sessionId));
-  return rows.every(({ _status }) => _status === "synced") ? rows.map((row) => ({ ...row })) : null;
+function syncedRecords(store: Store, sessionId: string): readonly RecordRow[] | null {
+  const rows = store.peekAll("attendance_records", "session_id", sessionId);
+  return rows.every(({ _status }) => _status === "synced") ? rows : null;
 }
 
 /** Puts the whole of one session into a pull, in the place of what the pull says about it. */
-function mend(pull: Pull, id: string, here: RecordRow[], there: WholeSession | null): void {
+function mend(pull: Pull, id: string, here: readonly RecordRow[], there: WholeSession | null): void {
   const records = there?.records ?? [];
   const ids = new Set([...here, ...records].map((record) => record.id));
   const kept = new Set(records.map((record) => record.id));
@@ -185,37 +184,4 @@ function mend(pull: Pull, id: string, here: RecordRow[], there: WholeSession | n
     records,
     here.map((record) => record.id).filter((row) => !kept.has(row)),
   );
-}
-
-/** What in a pull differs from what is here; one's own rows coming back do not. */
-async function changedElsewhere(store: Store, { changes }: Pull): Promise<Elsewhere[]> {
-  const found: Elsewhere[] = [];
-  const records = changes["attendance_records"];
-  for (const row of (records?.updated ?? []) as unknown as RecordRow[]) {
-    const here = await store.row("attendance_records", row.id);
-    const same =
-      here !== null &&
-      here.status === row.status &&
-      here.minutes === row.minutes &&
-      here.notes === row.notes;
-    if (!same) found.push({ session: row.session_id, student: row.student_id });
-  }
-  for (const id of records?.deleted ?? []) {
-    const here = await store.row("attendance_records", id);
-    if (here !== null) found.push({ session: here.session_id, student: here.student_id });
-  }
-  const sessions = changes["attendance_sessions"];
-  for (const row of (sessions?.updated ?? []) as unknown as SessionRow[]) {
-    const model = await store.find("attendance_sessions", row.id);
-    if (model === null) continue;
-    const here = rowOf<"attendance_sessions">(model);
-    const closed = (here.marked_at === null) !== (row.marked_at === null);
-    if (closed || here.note !== row.note) found.push({ session: row.id, student: null });
-  }
-  for (const id of sessions?.deleted ?? []) {
-    if ((await store.row("attendance_sessions", id)) !== null) {
-      found.push({ session: id, student: null });
-    }
-  }
-  return found;
 }

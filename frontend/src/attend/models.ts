@@ -1,17 +1,18 @@
 // One plain class a table: WatermelonDB wants classes, and we read and write rows. Without
 // decorators and accessors the same file runs in the browser and under Node.
 
-import { Model } from "@nozbe/watermelondb/index.js";
+import { type AppSchema, Model } from "@nozbe/watermelondb/index.js";
 
 import type { TableName, Tables } from "./rows.ts";
-import { schema } from "./schema.ts";
 
-export const modelClasses = Object.keys(schema.tables).map(
-  (table) =>
-    class extends Model {
-      static override table = table;
-    },
-);
+export function modelClasses(schema: AppSchema): (typeof Model)[] {
+  return Object.keys(schema.tables).map(
+    (table) =>
+      class extends Model {
+        static override table = table;
+      },
+  );
+}
 
 /** The row behind a model, to be read only. */
 export function rowOf<T extends TableName>(model: Model): Tables[T] {

@@ -1,7 +1,9 @@
 // The device's own token: asked for once, by the signed-in person, and kept with the rows that it
 // opens, so that both come and go together.
 
+import { retryAfterMs } from "./backoff.ts";
 import type { Store } from "./database.ts";
+import { Refused } from "./transport.ts";
 
 export interface Device {
   id: string;
@@ -10,27 +12,37 @@ export interface Device {
 
 const KEY = "attend.device";
 const PATH = "/api/attend/devices";
+const LONGEST_MS = 30_000;
 
 export async function knownDevice(store: Store): Promise<Device | null> {
   return (await store.database.localStorage.get<Device>(KEY)) ?? null;
 }
 
-/** Registers this browser. Null: there was no answer; a number: it was refused with that status. */
-export async function registerDevice(store: Store, csrf: string): Promise<Device | number | null> {
+/** The server does not give this browser a token; with status 409, because there are too many. */
+export class NotRegistered extends Refused {}
+
+/** Registers this browser. Throws {@link NotRegistered}. */
+export async function registerDevice(store: Store, csrf: string): Promise<Device> {
+  let device: Device;
   try {
     const answer = await fetch(PATH, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
       body: JSON.stringify({ name: deviceName(), platform: navigator.userAgent.slice(0, 200) }),
+      signal: AbortSignal.timeout(LONGEST_MS),
     });
-    if (!answer.ok) return answer.status;
+    if (!answer.ok) {
+      const asked = retryAfterMs(answer.headers.get("Retry-After"), Date.now());
+      throw new NotRegistered(answer.status, asked);
+    }
     const { id, token } = (await answer.json()) as Device;
-    await store.database.localStorage.set(KEY, { id, token });
-    await store.flush();
-    return { id, token };
-  } catch {
-    return null;
+    device = { id, token };
+  } catch (error) {
+    throw error instanceof Refused ? error : new NotRegistered(0);
   }
+  await store.database.localStorage.set(KEY, device);
+  await store.flush();
+  return device;
 }
 
 /** Signs the device out on the server, as far as it can be reached. */

@@ -3,14 +3,21 @@
 
 import { waitAfter } from "./backoff.ts";
 import type { Store } from "./database.ts";
-import { exchange, lastSynced, type Outcome } from "./exchange.ts";
+import { exchange, lastSynced } from "./exchange.ts";
+import type { Outcome } from "./outcome.ts";
+import { NotRegistered } from "./register.ts";
 import { Refused, type Transport } from "./transport.ts";
 
-export type Mood = "syncing" | "synced" | "offline" | "waiting" | "revoked" | "error";
+export type Mood = "syncing" | "synced" | "offline" | "waiting" | "revoked" | "refused" | "error";
 
 export interface SyncState {
-  /** What the last run came to; "waiting" is for a server that asked for patience. */
+  /**
+   * What the last run came to; "waiting" is for a server that asked for patience, "revoked" for one
+   * that does not know the device, "refused" for what trying again will hardly mend.
+   */
   mood: Mood;
+  /** What the server answered with, when it refused. */
+  status: number | null;
   /** Rows that the server does not have yet. */
   unsynced: number;
   /** Milliseconds since 1970, or null before the first time. */
@@ -19,35 +26,47 @@ export interface SyncState {
 
 const AFTER_MARKING_MS = 1_500;
 const EVERY_MS = 60_000;
+/** Failures in a row as which a refusal counts: it will not be over in a few seconds. */
+const HOPELESS = 8;
+const BUSY: readonly number[] = [408, 409, 425, 429, 502, 503, 504];
 
 export class Syncer {
   readonly #store: Store;
-  #transport: Transport | null;
+  readonly #connect: () => Promise<Transport>;
+  #transport: Transport | null = null;
   readonly #changed: (state: SyncState) => void;
   readonly #done: (outcome: Outcome) => void;
   #mood: Mood = "syncing";
+  #status: number | null = null;
   #failures = 0;
+  /** The server asked not to be asked before; milliseconds since 1970. */
+  #notBefore = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
 
+  /** `connect` resolves to the way to the server, or throws {@link Refused}. */
   constructor(
     store: Store,
-    transport: Transport | null,
+    connect: () => Promise<Transport>,
     changed: (state: SyncState) => void,
     done: (outcome: Outcome) => void,
   ) {
     this.#store = store;
-    this.#transport = transport;
+    this.#connect = connect;
     this.#changed = changed;
     this.#done = done;
   }
 
-  /** Another token: the device was registered again. */
-  use(transport: Transport): void {
-    this.#transport = transport;
-    this.#failures = 0;
-    void this.now();
+  /** Connects anew, with another token, and begins. */
+  reconnect(): Promise<void> {
+    this.#transport = null;
+    return this.now();
+  }
+
+  /** The network is back, or somebody looks: at once, unless the server wants to be left alone. */
+  wake(): void {
+    if (Date.now() >= this.#notBefore) void this.now();
   }
 
   /** Something was marked: soon, together with what is marked in the next second. */
@@ -76,17 +95,20 @@ export class Syncer {
       this.#store.unsynced(),
       lastSynced(this.#store),
     ]);
-    this.#changed({ mood: this.#mood, unsynced, syncedAt });
+    this.#changed({ mood: this.#mood, status: this.#status, unsynced, syncedAt });
   }
 
   async #run(): Promise<void> {
-    if (this.#stopped || this.#transport === null) return;
+    if (this.#stopped) return;
     this.#mood = "syncing";
+    this.#status = null;
     await this.report();
     let wait = EVERY_MS * (0.9 + 0.2 * Math.random());
     try {
+      this.#transport ??= await this.#connect();
       const outcome = await exchange(this.#store, this.#transport, Date.now());
       this.#failures = 0;
+      this.#notBefore = 0;
       this.#mood = "synced";
       if (!this.#stopped) this.#done(outcome);
       // Marked while it ran.
@@ -95,7 +117,11 @@ export class Syncer {
       this.#failures++;
       this.#mood = moodAfter(error);
       if (this.#mood === "error") console.error("attend: sync", error);
-      wait = waitAfter(this.#failures, error instanceof Refused ? error.retryMs : 0);
+      const asked = error instanceof Refused ? error.retryMs : 0;
+      if (error instanceof Refused) this.#status = error.status;
+      this.#notBefore = Date.now() + asked;
+      const hopeless = this.#mood === "refused" ? HOPELESS : 0;
+      wait = waitAfter(Math.max(this.#failures, hopeless), asked);
     }
     await this.report();
     if (this.#mood !== "revoked") this.#wait(wait);
@@ -109,7 +135,10 @@ export class Syncer {
 
 function moodAfter(error: unknown): Mood {
   if (!(error instanceof Refused)) return "error";
-  if (error.status === 0) return "offline";
-  if (error.status === 401) return "revoked";
-  return [409, 429, 502, 503, 504].includes(error.status) ? "waiting" : "error";
+  const { status } = error;
+  if (status === 0) return "offline";
+  if (status === 401) return "revoked";
+  if (error instanceof NotRegistered && [403, 404, 409].includes(status)) return "revoked";
+  if (BUSY.includes(status)) return "waiting";
+  return status < 500 ? "refused" : "error";
 }

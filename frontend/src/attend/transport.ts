@@ -41,6 +41,8 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 const PATH = "/api/attend/sync";
 const LONGEST_MS = 60_000;
+/** Weeks without a network are megabytes, which a proxy may not let through. */
+const WORTH_PACKING = 64 * 1024;
 
 export class Transport {
   readonly #origin: string;
@@ -64,10 +66,15 @@ export class Transport {
   }
 
   async push(lastPulledAt: number, changes: Changes): Promise<void> {
+    const text = JSON.stringify({ changes });
+    const packing = text.length > WORTH_PACKING && typeof CompressionStream !== "undefined";
     const answer = await this.#ask(`${PATH}?last_pulled_at=${lastPulledAt}`, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ changes }),
+      headers: {
+        "Content-Type": "application/json",
+        ...(packing && { "Content-Encoding": "gzip" }),
+      },
+      body: packing ? await packed(text) : text,
     });
     await read(answer);
   }
@@ -100,6 +107,11 @@ export class Transport {
     if (answer.ok) return answer;
     throw new Refused(answer.status, retryAfterMs(answer.headers.get("Retry-After"), Date.now()));
   }
+}
+
+async function packed(text: string): Promise<ArrayBuffer> {
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return await new Response(stream).arrayBuffer();
 }
 
 /** An answer that breaks off, or is a hotel's sign-in page, is no answer. */

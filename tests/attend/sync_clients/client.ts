@@ -19,10 +19,10 @@ import { Store } from "../../../frontend/src/attend/database.ts";
 import { exchange } from "../../../frontend/src/attend/exchange.ts";
 import { byStudent } from "../../../frontend/src/attend/roll.ts";
 import type { Status, TableName } from "../../../frontend/src/attend/rows.ts";
-import { schema } from "../../../frontend/src/attend/schema.ts";
 import { Refused, Transport } from "../../../frontend/src/attend/transport.ts";
 import { FaultyNetwork } from "./faulty_fetch.ts";
 import { restore, type Snapshot, snapshot } from "./stored.ts";
+import { AFTER, BEFORE } from "./structures.ts";
 
 // The package stands beside the app, not beside this test.
 const frontend = createRequire(new URL("../../../frontend/package.json", import.meta.url));
@@ -46,10 +46,11 @@ class Client {
     this.#store = store;
   }
 
-  static async open({ client, origin, token, seed }: Command): Promise<Client> {
+  static async open({ client, origin, token, seed, before }: Command): Promise<Client> {
     const network = new FaultyNetwork(seed as number);
     const transport = new Transport(origin as string, token as string, network.fetch as never);
-    const store = await Store.open(client, (what) => console.error(client, what));
+    const troubled = (what: string): void => console.error(client, what);
+    const store = await Store.open(client, troubled, ...(before ? [BEFORE] : []));
     if (!store.lasting) throw new Error("there is no IndexedDB");
     await store.flush();
     return new Client(client, network, transport, store);
@@ -125,7 +126,7 @@ class Client {
   /** Everything here, by table and id, without what only WatermelonDB knows. */
   async dump(): Promise<unknown> {
     const tables: Record<string, Record<string, unknown>> = {};
-    for (const table of Object.keys(schema.tables) as TableName[]) {
+    for (const table of Object.keys(this.#store.database.schema.tables) as TableName[]) {
       tables[table] = {};
       for (const row of await this.#store.rows(table)) {
         const { _status, _changed, ...rest } = row;
@@ -133,6 +134,18 @@ class Client {
       }
     }
     return { tables, unsynced: await this.#store.unsynced() };
+  }
+
+  /** The code of the next version opens what the one of before has stored. */
+  async upgrade(): Promise<unknown> {
+    await this.#store.close();
+    this.#store = await Store.open(this.#name, (what) => console.error(this.#name, what), AFTER);
+    return null;
+  }
+
+  /** The query of the last pull. */
+  async pulled(): Promise<unknown> {
+    return Object.fromEntries(this.#network.pulled);
   }
 
   /** Student to status in a session, as a screen shows it. */

@@ -28,6 +28,8 @@ export class FaultyNetwork {
   online = true;
   /** Of how many pushes to come the answer is lost, each of which was kept. */
   loseAnswers = 0;
+  /** The query of the last pull. */
+  pulled = new URLSearchParams();
   readonly met: Partial<Record<Fault, number>> = {};
   readonly #random: () => number;
   /** Requests on their way that nobody waits for any more. */
@@ -39,6 +41,7 @@ export class FaultyNetwork {
 
   readonly fetch: Fetch = async (url, init) => {
     if (!this.online) lost();
+    if (init?.method !== "POST") this.pulled = new URL(String(url)).searchParams;
     const send = (): Promise<Response> => fetch(url, { ...init, signal: null });
     if (this.loseAnswers > 0 && init?.method === "POST") {
       this.loseAnswers--;

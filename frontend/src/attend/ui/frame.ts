@@ -5,12 +5,12 @@ import { hasUnsyncedChanges } from "@nozbe/watermelondb/sync/index.js";
 import { Gone } from "../actions.ts";
 import type { Claim } from "../claim.ts";
 import type { Store, Trouble } from "../database.ts";
-import type { Outcome } from "../exchange.ts";
+import type { Outcome, Refusal } from "../outcome.ts";
 import { type Device, knownDevice, registerDevice, revokeDevice } from "../register.ts";
 import { Syncer, type SyncState } from "../syncer.ts";
 import { Transport } from "../transport.ts";
 import { classScreen } from "./class.ts";
-import type { App, Screen } from "./context.ts";
+import { type App, dayWords, type Screen } from "./context.ts";
 import { button, el, link, notice, openDialog } from "./dom.ts";
 import { rollScreen } from "./roll.ts";
 import { StateLine } from "./state_line.ts";
@@ -43,6 +43,8 @@ export class Frame implements App {
   #drawing = false;
   #again = false;
   #device: Device | null = null;
+  /** The token that is kept is over. */
+  #revoked = false;
 
   constructor(root: HTMLElement, store: Store, user: string, csrf: string, held: Claim) {
     this.store = store;
@@ -54,7 +56,7 @@ export class Frame implements App {
     this.#line = new StateLine(() => void this.#syncer.now());
     this.#syncer = new Syncer(
       store,
-      null,
+      () => this.#connect(),
       (state) => this.#synced(state),
       (outcome) => void this.#after(outcome),
     );
@@ -64,16 +66,16 @@ export class Frame implements App {
   async start(): Promise<void> {
     this.#ends.push(this.store.database.experimentalSubscribe(SHOWN, () => void this.#draw()));
     this.#on(window, "hashchange", () => void this.#open(true));
-    this.#on(window, "online", () => void this.#connect());
-    this.#on(window, "focus", () => void this.#connect());
+    this.#on(window, "online", () => this.#syncer.wake());
+    this.#on(window, "focus", () => this.#syncer.wake());
     this.#on(document, "visibilitychange", () => {
-      if (document.visibilityState === "visible") void this.#connect();
+      if (document.visibilityState === "visible") this.#syncer.wake();
     });
     this.#on(document, "submit", (event) => this.#signingOut(event as SubmitEvent));
     await this.#open(false);
     await this.#syncer.report();
     void navigator.storage?.persist?.();
-    await this.#connect();
+    await this.#syncer.now();
   }
 
   /** Saves nothing more: another tab goes on, or the person has left. */
@@ -108,6 +110,20 @@ export class Frame implements App {
 
   leave(): void {
     void this.#askToLeave(() => undefined);
+  }
+
+  /** Another version of the app is there: `change` to it when that interrupts nothing. */
+  renew(change: () => Promise<void>): void {
+    const attempt = (): void => {
+      const busy = document.querySelector("dialog[open]") !== null || !this.#line.settled;
+      // What is in memory only would be gone.
+      if (!busy && this.store.lasting) void change();
+    };
+    this.#on(window, "hashchange", attempt);
+    this.#on(document, "visibilitychange", () => {
+      if (document.visibilityState === "hidden") attempt();
+    });
+    if (document.visibilityState === "hidden") attempt();
   }
 
   /** Tells what is wrong with the place where rows are kept. */
@@ -160,37 +176,27 @@ export class Frame implements App {
     }
   }
 
-  /** Synchronises, first registering the device if it is not yet. */
-  async #connect(): Promise<void> {
-    if (this.#device === null) {
-      this.#device = await knownDevice(this.store);
-      if (this.#device === null) await this.#register();
-      else this.#syncer.use(this.#transport(this.#device));
-      return;
-    }
-    await this.#syncer.now();
-  }
-
-  async #register(): Promise<void> {
-    const made = await registerDevice(this.store, this.#csrf);
-    if (made !== null && typeof made !== "number") {
-      this.#device = made;
-      this.#untell("device");
-      this.#syncer.use(this.#transport(made));
-      return;
-    }
-    this.#synced({ mood: "offline", unsynced: await this.store.unsynced(), syncedAt: null });
-    if (made === null) return;
-    this.#askToConnect(text(made === 409 ? "too_many" : "register_failed"));
-  }
-
-  #transport({ token }: Device): Transport {
-    return new Transport("", token, (url, init) => fetch(url, init));
+  /** The way to the server, with the token of this device; without one it is registered. */
+  async #connect(): Promise<Transport> {
+    this.#device ??= this.#revoked ? null : await knownDevice(this.store);
+    this.#device ??= await registerDevice(this.store, this.#csrf);
+    this.#revoked = false;
+    this.#untell("device");
+    return new Transport("", this.#device.token, (url, init) => fetch(url, init));
   }
 
   #synced(state: SyncState): void {
     this.#line.sync(state);
-    if (state.mood === "revoked") this.#askToConnect(text("revoked"));
+    if (state.mood !== "revoked") return;
+    if (this.#device !== null) this.#askToConnect(text("revoked"));
+    else this.#askToConnect(text(state.status === 409 ? "too_many" : "register_failed"));
+  }
+
+  /** A new token in the place of one that is over. */
+  #register(): void {
+    this.#device = null;
+    this.#revoked = true;
+    void this.#syncer.reconnect();
   }
 
   #askToConnect(words: string): void {
@@ -199,7 +205,8 @@ export class Frame implements App {
     this.#tell("device", notice("warning", text("revoked_title"), words, connect, signIn));
   }
 
-  async #after({ elsewhere, healed, differing }: Outcome): Promise<void> {
+  async #after({ elsewhere, refused, healed, differing }: Outcome): Promise<void> {
+    if (refused.length > 0) await this.#tellRefused(refused);
     if (healed.length > 0) this.#tellOnce("healed", null, text("healed"));
     if (differing.length > 0) {
       this.#tell("differs", notice("warning", null, text("differs", { n: differing.length })));
@@ -209,16 +216,39 @@ export class Frame implements App {
     const { store } = this;
     const here = elsewhere.filter(({ session }) => store.follow(session) === store.follow(shown));
     if (here.length === 0) return;
+    const names = await this.#names(here.map(({ student }) => student));
+    this.#tellOnce("changed", text("changed_title"), names || text("changed_roll"));
+  }
+
+  /** What somebody has said and the server did not keep must not vanish without a word. */
+  async #tellRefused(refused: Refusal[]): Promise<void> {
+    const lines: string[] = [];
+    for (const place of new Set(refused.map(({ class_id, date }) => `${class_id} ${date}`))) {
+      const [id = "", date = ""] = place.split(" ");
+      const here = refused.filter((one) => one.class_id === id && one.date === date);
+      const names = await this.#names(here.map(({ student }) => student));
+      const held = await this.store.row("classes", id);
+      lines.push(
+        text("refused", {
+          class: held?.name ?? "",
+          day: date && dayWords(date),
+          names: names || text("refused_roll"),
+        }),
+      );
+    }
+    this.#tellOnce("refused", text("refused_title"), lines.join(" "));
+  }
+
+  /** The first few of these students; empty for none. */
+  async #names(ids: (string | null)[]): Promise<string> {
     const names: string[] = [];
-    for (const id of new Set(here.map(({ student }) => student))) {
+    for (const id of new Set(ids)) {
       const student = id === null ? null : await this.store.row("students", id);
       if (student) names.push(student.name);
     }
     const first = names.slice(0, MANY_NAMES).join(", ");
     const rest = names.length - MANY_NAMES;
-    let words = rest > 0 ? text("changed_and_more", { names: first, n: rest }) : first;
-    if (names.length === 0) words = text("changed_roll");
-    this.#tellOnce("changed", text("changed_title"), words);
+    return rest > 0 ? text("changed_and_more", { names: first, n: rest }) : first;
   }
 
   #tellOnce(key: string, title: string | null, words: string): void {

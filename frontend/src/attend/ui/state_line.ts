@@ -11,7 +11,7 @@ export class StateLine {
   readonly #words = el("p", { class: "attend-words small" });
   #saving = 0;
   #unsaved = false;
-  #state: SyncState = { mood: "syncing", unsynced: 0, syncedAt: null };
+  #state: SyncState = { mood: "syncing", status: null, unsynced: 0, syncedAt: null };
 
   constructor(syncNow: () => void) {
     this.root = el(
@@ -40,13 +40,18 @@ export class StateLine {
     this.#draw();
   }
 
+  /** Nothing is being saved, and nothing could not be. */
+  get settled(): boolean {
+    return this.#saving === 0 && !this.#unsaved;
+  }
+
   sync(state: SyncState): void {
     this.#state = state;
     this.#draw();
   }
 
   #draw(): void {
-    const { mood, unsynced, syncedAt } = this.#state;
+    const { mood, status, unsynced, syncedAt } = this.#state;
     const parts: string[] = [];
     let drawn = "check";
     if (this.#unsaved) parts.push(text("not_saved"));
@@ -57,6 +62,7 @@ export class StateLine {
     if (mood === "syncing") parts.push(text("syncing"));
     if (mood === "offline") parts.push(text("offline"));
     if (mood === "waiting") parts.push(text("waiting"));
+    if (mood === "refused") parts.push(text("sync_refused", { status: status ?? "" }));
     if (mood === "error") parts.push(text("sync_error"));
     parts.push(
       syncedAt === null
@@ -65,7 +71,7 @@ export class StateLine {
     );
     if (mood === "offline") drawn = "offline";
     else if (unsynced > 0) drawn = "clock";
-    if (this.#unsaved || mood === "error" || mood === "revoked") drawn = "warning";
+    if (this.#unsaved || ["error", "revoked", "refused"].includes(mood)) drawn = "warning";
     const settled = unsynced === 0 && this.#saving === 0 && !this.#unsaved;
     this.root.dataset["state"] = this.#unsaved ? "unsaved" : settled ? mood : "unsynced";
     redraw(this.#words, icon(drawn), el("span", {}, parts.join(" ")));

@@ -61,6 +61,8 @@ export const text = strings("attend", {
   offline: "Offline.",
   waiting: "The server is busy; trying again soon.",
   sync_error: "Syncing failed; trying again soon.",
+  sync_refused:
+    "The server does not take what this device sends (error {status}). Nothing is lost; tell your administrator.",
   last_synced: "Last synced {when}.",
   never_synced: "Never synced yet.",
   sync_now: "Sync now",
@@ -75,6 +77,9 @@ export const text = strings("attend", {
   changed_roll: "The session itself was changed.",
   changed_and_more: "{names} and {n} more",
   dismiss: "All right",
+  refused_title: "The server did not keep all of it",
+  refused: "{class}, {day}: {names}. The roll was deleted there, or its term is over.",
+  refused_roll: "the roll itself",
   healed: "This device differed from the server and was put right.",
   differs: "This device still differs from the server in {n} sessions. It will try again.",
   gone: "This was deleted on another device.",
