@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from inspect import isawaitable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 
-from attend_place import University, class_day, median_ms, university
+from attend_place import Device, University, class_day, median_ms, new_id, university
+from attend_reports import archive, reports
 from installation import show
 
 _ROWS = """
@@ -35,31 +41,29 @@ WHERE s.class_id = ANY (%s::uuid[]) AND s.deleted_at IS NULL
 """
 _FLOOR_FIRST = f"SELECT json_agg(x)::text FROM ({_ROWS}) x"
 _FLOOR_CHANGES = f"SELECT json_agg(x)::text FROM ({_ROWS} AND s.records_rev > %s AND r.rev > %s) x"
+# Into the same partition with the same indexes, and neither triggers nor foreign keys.
 _FLOOR_PUSH = """
-INSERT INTO bench_records SELECT u.no, 1, now(), now(), 1, u.place, 1, NULL, u.id, NULL
+INSERT INTO attend.attendance_records (session_no, rev, marked_at, created_at, term, place, status,
+  minutes, id, notes)
+SELECT u.no, 1, now(), now(), %s, u.place, 1, NULL, u.id, NULL
 FROM unnest(%s::bigint[], %s::smallint[], %s::text[]) AS u (no, place, id)
 """
 
 
-async def students_of(client: httpx.AsyncClient, class_id: str) -> list[str]:
+def students_of(device: Device, class_id: str) -> list[str]:
     """The students of a class, as a device knows them."""
-    body = orjson.loads((await client.get("/api/attend/sync")).content)
-    rows = body["changes"]["enrollments"]["updated"]
+    rows = device.pull()["changes"]["enrollments"]["updated"]
     return [row["student_id"] for row in rows if row["class_id"] == class_id]
 
 
-async def first_sync(place: University) -> dict[str, float]:
+def first_sync(place: University) -> dict[str, float]:
     """Everything of one teacher, over HTTP and as bare ``json_agg``."""
     teacher = place.teachers[4]
-    async with place.client(teacher) as client:
-        size = len((await client.get("/api/attend/sync")).content)
-        ours = await median_ms(lambda: client.get("/api/attend/sync"), 7)
+    with closing(place.device(teacher)) as device:
+        size = len(device.get("/api/attend/sync"))
+        ours = median_ms(lambda: device.get("/api/attend/sync"), 7)
     with place.login() as login:
-
-        async def bare() -> None:
-            login.execute(_FLOOR_FIRST, (teacher["classes"],)).fetchone()
-
-        floor = await median_ms(bare, 7)
+        floor = median_ms(lambda: login.execute(_FLOOR_FIRST, (teacher["classes"],)).fetchone(), 7)
         rows = login.execute(f"SELECT count(*) FROM ({_ROWS}) x", (teacher["classes"],)).fetchone()
     assert rows is not None
     return {
@@ -71,33 +75,27 @@ async def first_sync(place: University) -> dict[str, float]:
     }
 
 
-async def changes(place: University) -> dict[str, float]:
+def changes(place: University) -> dict[str, float]:
     """A pull of about a hundred changed records."""
     teacher = place.teachers[4]
     class_id = teacher["classes"][0]
-    async with place.client(teacher) as client:
-        students = await students_of(client, class_id)
-        start = orjson.loads((await client.get("/api/attend/sync")).content)["timestamp"]
-        cursor = start
+    with closing(place.device(teacher)) as device:
+        students = students_of(device, class_id)
+        start = device.pull()["timestamp"]
         for hour in ("06:00", "06:30"):
-            body = class_day(class_id, students[:50], free_day(), hour)
-            await client.post("/api/attend/sync", params={"last_pulled_at": cursor}, json=body)
-        query = {"last_pulled_at": start}
-        answer = orjson.loads((await client.get("/api/attend/sync", params=query)).content)
+            day = orjson.dumps(class_day(class_id, students[:50], free_day(), hour))
+            device.push(device.pull(start)["timestamp"], day)
+        answer = device.pull(start)
         changed = len(answer["changes"]["attendance_records"]["updated"])
-        ours = await median_ms(lambda: client.get("/api/attend/sync", params=query), 40)
-        idle = await median_ms(
-            lambda: client.get("/api/attend/sync", params={"last_pulled_at": answer["timestamp"]}),
-            40,
-        )
-        http = await median_ms(lambda: client.get("/healthz"), 40)
+        query = f"/api/attend/sync?last_pulled_at={start}"
+        ours = median_ms(lambda: device.get(query), 60)
+        fresh = f"/api/attend/sync?last_pulled_at={answer['timestamp']}"
+        idle = median_ms(lambda: device.get(fresh), 60)
+        http = median_ms(lambda: device.get("/healthz"), 60)
     with place.login() as login:
         rev = start % 2**40
-
-        async def bare() -> None:
-            login.execute(_FLOOR_CHANGES, (teacher["classes"], rev, rev)).fetchone()
-
-        floor = await median_ms(bare, 40)
+        values = (teacher["classes"], rev, rev)
+        floor = median_ms(lambda: login.execute(_FLOOR_CHANGES, values).fetchone(), 60)
     return {
         "changes, records": changed,
         "changes, ms": round(ours, 2),
@@ -118,64 +116,65 @@ def free_day() -> str:
     return (today() + timedelta(days=3)).isoformat()
 
 
-async def push(place: University) -> dict[str, float]:
-    """A class day of 48 records, beside one insert of as many."""
+def push(place: University, times: int = 40) -> dict[str, float]:
+    """A class day of 48 records, beside one insert of as many into the same table."""
     teacher = place.teachers[7]
     class_id = teacher["classes"][1]
-    async with place.client(teacher) as client:
-        students = (await students_of(client, class_id))[:48]
-        day = 0
-
-        async def ours() -> None:
-            nonlocal day
-            day += 1
+    spent: list[float] = []
+    with closing(place.device(teacher)) as device:
+        students = students_of(device, class_id)[:48]
+        cursor = device.pull()["timestamp"]
+        http = median_ms(lambda: device.get("/healthz"), 60)
+        for day in range(1, times + 1):
             when = (today() + timedelta(days=day)).isoformat()
-            pulled = await client.get("/api/attend/sync", params={"last_pulled_at": cursor})
-            nonlocal_cursor = orjson.loads(pulled.content)["timestamp"]
             body = orjson.dumps(class_day(class_id, students, when, "07:00"))
+            cursor = device.pull(cursor)["timestamp"]
             began = time.perf_counter()
-            answer = await client.post(
-                "/api/attend/sync", params={"last_pulled_at": nonlocal_cursor}, content=body
-            )
+            device.push(cursor, body)
             spent.append(1000 * (time.perf_counter() - began))
-            assert answer.status_code == 200, answer.text
-
-        cursor = orjson.loads((await client.get("/api/attend/sync")).content)["timestamp"]
-        spent: list[float] = []
-        for _time in range(30):
-            await ours()
     with place.login() as login:
-        login.execute(
-            "CREATE TABLE IF NOT EXISTS bench_records"
-            " (LIKE attend.attendance_records INCLUDING ALL)"
-        )
-        login.execute("TRUNCATE bench_records")
-        number = 0
+        row = login.execute(
+            "SELECT term, max(no) OVER () FROM attend.attendance_sessions WHERE class_id = %s"
+            " LIMIT 1", (class_id,),
+        ).fetchone()  # fmt: skip
+        assert row is not None
+        term, number = row
+        first = number + 1_000_000
+        numbers = count(first)
+        login.execute("SET session_replication_role = replica")
 
-        async def bare() -> None:
-            nonlocal number
-            number += 1
-            ids = [f"{number:08d}{place:08d}" for place in range(48)]
-            login.execute(_FLOOR_PUSH, ([number] * 48, list(range(1, 49)), ids))
+        def bare() -> None:
+            no = next(numbers)
+            values = (term, [no] * 48, list(range(1, 49)), [new_id() for _ in range(48)])
+            login.execute(_FLOOR_PUSH, values)
 
-        floor = await median_ms(bare, 30)
-        login.execute("DROP TABLE bench_records")
+        floor = median_ms(bare, times)
+        login.execute("DELETE FROM attend.attendance_records WHERE session_no >= %s", (first,))
+    ours = statistics.median(spent[8:])
     return {
-        "push of 48 records, ms": round(statistics.median(spent[5:]), 2),
+        "push of 48 records, ms": round(ours, 2),
         "bare insert, ms": round(floor, 2),
-        "push / insert": round(statistics.median(spent[5:]) / floor, 2),
+        "push / insert": round(ours / floor, 2),
+        "push / (insert + empty answer)": round(ours / (floor + http), 2),
     }
 
 
-async def rush(place: University, minutes: float = 1.0) -> dict[str, float]:
-    """Every class of the university pushes its day within the same minute."""
+def _kind(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return str(error.response.status_code)
+    return type(error).__name__
+
+
+async def rush(place: University, minutes: float = 1.0) -> dict[str, object]:
+    """Every class of the university pulls and pushes its day within the same minute."""
     day = (today() + timedelta(days=40)).isoformat()
     latencies: list[float] = []
-    retries = lost = 0
+    errors: Counter[str] = Counter()
+    lost = 0
     began = time.perf_counter()
 
     async def teach(index: int, teacher: dict[str, Any]) -> None:
-        nonlocal retries, lost
+        nonlocal lost
         async with place.client(teacher) as client:
             # What the device holds already; it is not part of the rush.
             async with a_few:
@@ -193,18 +192,21 @@ async def rush(place: University, minutes: float = 1.0) -> dict[str, float]:
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 started = time.perf_counter()
                 for attempt in range(8):
-                    answer = await client.post(
-                        "/api/attend/sync", params={"last_pulled_at": cursor}, content=content
-                    )
-                    if answer.status_code == 200:
-                        break
-                    retries += 1
-                    await asyncio.sleep(0.5 * 2**attempt)
-                    if answer.status_code == 409:
+                    try:
+                        # As clients do: a push follows a pull.
                         pulled = await client.get(
                             "/api/attend/sync", params={"last_pulled_at": cursor}
                         )
+                        pulled.raise_for_status()
                         cursor = orjson.loads(pulled.content)["timestamp"]
+                        answer = await client.post(
+                            "/api/attend/sync", params={"last_pulled_at": cursor}, content=content
+                        )
+                        answer.raise_for_status()
+                        break
+                    except httpx.HTTPError as error:
+                        errors[_kind(error)] += 1
+                        await asyncio.sleep(random.uniform(0.5, 1) * 2**attempt)
                 else:
                     lost += 1
                 latencies.append(time.perf_counter() - started)
@@ -226,7 +228,7 @@ async def rush(place: University, minutes: float = 1.0) -> dict[str, float]:
         "rush, drained after (s)": round(spent, 1),
         "rush, p50 (s)": round(statistics.median(latencies), 3),
         "rush, p99 (s)": round(statistics.quantiles(latencies, n=100)[98], 3),
-        "rush, tried again": retries,
+        "rush, tried again": dict(errors),
         "rush, refused for good": lost,
     }
 
@@ -257,7 +259,8 @@ async def new_column(place: University, seconds: float = 8) -> dict[str, float]:
         nonlocal failed, done
         async with place.client(teacher) as client:
             class_id = teacher["classes"][0]
-            students = (await students_of(client, class_id))[:20]
+            with closing(place.device(teacher)) as reader:
+                students = students_of(reader, class_id)[:20]
             cursor, day = None, 50
             while not stop.is_set():
                 pulled = await client.get(
@@ -303,13 +306,14 @@ async def measure(folder: Path, teachers: int) -> dict[str, object]:
     figures: dict[str, object] = {}
     async with university(folder, teachers) as place:
         figures |= storage(place)
-        for part in (first_sync, changes, push, new_column, rush):
-            found = await part(place)
+        for part in (first_sync, changes, push, reports, new_column, rush, archive):
+            found = part(place)
+            found = await found if isawaitable(found) else found
             print(f"{part.__name__}: {found}", file=sys.stderr)
             figures |= found
     with tempfile.TemporaryDirectory(prefix="classweave-") as small:
         async with university(Path(small), 5) as place:
-            less = await changes(place)
+            less = changes(place)
     figures["changes at a hundredth of the size, ms"] = less["changes, ms"]
     figures["large / small"] = round(float(str(figures["changes, ms"])) / less["changes, ms"], 2)
     return figures

@@ -34,8 +34,10 @@ from classweave.web.errors import install_error_handlers
 from classweave.web.middleware import ResponseMiddleware
 from classweave.web.services import Authenticator, NavigationEntry, Services
 
+# They are tried one after another, a millisecond for all of them: what devices ask stands first.
 ROUTERS: Sequence[APIRouter] = (
     health.router,
+    attend_api.router,
     directory_api.router,
     directory_pages.router,
     compliance_pages.router,
@@ -44,7 +46,6 @@ ROUTERS: Sequence[APIRouter] = (
     live_sessions.router,
     live_insights.router,
     live_pages.router,
-    attend_api.router,
     attend_pages.router,
 )
 AUTHENTICATORS: Sequence[Authenticator] = (authenticate_device, authenticate)

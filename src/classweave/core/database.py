@@ -72,7 +72,8 @@ class Database:
             open=False,
             kwargs={
                 "autocommit": True,
-                "options": "-c plan_cache_mode=force_generic_plan -c jit=off",
+                "prepare_threshold": 0,
+                "options": "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off",
             },
         )
 
@@ -100,8 +101,8 @@ class Database:
         """A driver's connection outside any transaction, for a path where each round trip counts.
 
         The user begins, states the actor, and commits. What is left open is rolled back. Plans are
-        generic: made once a connection. Raises ``psycopg.OperationalError`` after a restart of the
-        server; the next one is good.
+        generic: made once a connection, from indexes, for none of it may read a table through.
+        Raises ``psycopg.OperationalError`` after a restart of the server; the next one is good.
         """
         if self._bare.closed:
             await self._bare.open()

@@ -48,9 +48,9 @@ async def pull(
 @router.post("", dependencies=DEVICE)
 async def push(request: Request, last_pulled_at: str | None = None) -> dict[str, object]:
     """Keep all of it, or nothing."""
-    body = await asyncio.to_thread(
-        _unpacked, await request.body(), request.headers.get("content-encoding", "identity")
-    )
+    body, encoding = await request.body(), request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        body = await asyncio.to_thread(_unpacked, body, encoding)
     await answer_push(
         services_of(request).database,
         request.headers.get("authorization"),

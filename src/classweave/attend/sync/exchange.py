@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
 import psycopg
 
-from classweave.attend.sync.check_push import parse_push
+from classweave.attend.sync.check_push import Push, parse_push
 from classweave.attend.sync.cursor import Cursor
 from classweave.attend.sync.identify import ask_for_caller, caller_of
 from classweave.attend.sync.pull import (
+    Connection,
     answer_of,
     ask,
     ask_for_state,
     pull_session,
     state_of,
 )
-from classweave.attend.sync.push import apply_push
+from classweave.attend.sync.push import answers_to_push, ask_to_push, decide_over, write_push
 from classweave.core import audit, clock
 from classweave.core.database import Database, act_as, driver_connection
 from classweave.core.problems import Unavailable
 
+_SMALL = 64 * 1024
 # When nothing was given, when the device last asked is noted once in a while.
 _SEEN = """
 UPDATE attend.sync_metadata SET last_pulled_at = %(now)s, cursor = %(cursor)s, pulls = pulls + 1
@@ -72,17 +76,24 @@ async def answer_pull(
 async def answer_push(
     database: Database, authorization: str | None, last: Cursor | None, body: bytes
 ) -> None:
-    """Keep all of a push, or raise. Once this returns, it is committed."""
+    """Keep all of a push, or raise. Once this returns, it is committed.
+
+    Two round trips to the database, whatever is pushed.
+    """
     try:
         async with database.bare_connection() as connection:
+            push = await _parsed(connection, authorization, body)
             async with connection.pipeline():
                 await connection.execute("BEGIN")
-                caller = await caller_of(await ask_for_caller(connection, authorization))
-            push = parse_push(body)
-            if push.empty:
-                return
-            rev, done = await apply_push(connection, caller, last, push, clock.now())
+                who = await ask_for_caller(connection, authorization)
+                asked = await ask_to_push(connection, push)
+                caller = await caller_of(who)
+                if push.empty:
+                    return
+                rev, stored = await answers_to_push(asked, last, push)
+            done = await decide_over(connection, caller, push, stored)
             async with connection.pipeline():
+                await write_push(connection, caller, rev, done, clock.now())
                 await audit.record_directly(
                     connection, caller.actor, "attendance.marked", resource="attend.revision",
                     description=f"Revision {rev} by a device", students=list(done.students),
@@ -97,6 +108,15 @@ async def answer_push(
         raise Unavailable("Nothing was kept; try again.") from error
     except psycopg.OperationalError as error:
         raise Unavailable("The database does not answer; try again.") from error
+
+
+async def _parsed(connection: Connection, authorization: str | None, body: bytes) -> Push:
+    """The push of a body. A large one is read for a known device only, and beside the others."""
+    if len(body) <= _SMALL:
+        return parse_push(body)
+    async with connection.transaction():
+        await caller_of(await ask_for_caller(connection, authorization))
+    return await asyncio.to_thread(parse_push, body)
 
 
 async def answer_session(

@@ -13,13 +13,14 @@ from classweave.core.problems import Forbidden, SignInRequired
 from classweave.core.secrets import token_hash
 from classweave.core.tenancy import Actor, Role
 
-# States the caller to the database by the way: what follows in the transaction sees its rows.
+# States the caller to the database by the way: what follows in the transaction sees its rows, and
+# waits for nobody for longer than a device does.
 _IDENTIFY = """
 SELECT d.device_id, d.user_id, d.organization_id, d.role, d.name,
   set_config('classweave.actor', d.user_id::text, true),
   set_config('classweave.role', d.role, true),
   set_config('classweave.organizations', d.organization_id::text, true),
-  set_config('classweave.device', d.device_id::text, true)
+  set_config('classweave.device', d.device_id::text, true), set_config('lock_timeout', '5s', true)
 FROM attend.identify_device(%s) d
 """
 

@@ -83,7 +83,8 @@ WITH lost AS (
   UNION ALL SELECT 'attendance_sessions', s.id FROM attend.attendance_sessions s
     WHERE s.class_id IN (SELECT class_id FROM lost)
   UNION ALL SELECT 'attendance_records', r.id FROM attend.attendance_sessions s
-    JOIN attend.attendance_records r ON r.term = s.term AND r.session_no = s.no
+    CROSS JOIN LATERAL (SELECT * FROM attend.attendance_records r
+      WHERE r.term = s.term AND r.session_no = s.no OFFSET 0) r
     WHERE s.class_id IN (SELECT class_id FROM lost) AND r.term = ANY (%(terms)s)
 )
 SELECT table_name, json_agg(DISTINCT id)::text AS ids

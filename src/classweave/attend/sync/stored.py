@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
 
+import orjson
 import psycopg
 
 from classweave.attend.sync.check_push import CLASSES, RECORDS, SESSIONS, Push, SessionRow
-from classweave.attend.sync.identify import Caller
+from classweave.attend.sync.identify import ORGANIZATION
 
 Connection = psycopg.AsyncConnection[Any]
 Meeting = tuple[UUID, date, str]
@@ -119,99 +121,129 @@ class Stored:
         return min(held)[1] if held else None
 
 
-_CLASSES = "SELECT class_id FROM directory.class_teachers WHERE user_id = %(user)s"
-_CLASS_REVISIONS = f"""
-SELECT id, rev FROM attend.directory_changes
-WHERE organization_id = %(org)s AND table_name = '{CLASSES}' AND id = ANY (%(classes)s)
-"""
-_TERMS = """
-SELECT number, starts_on, ends_on FROM attend.terms
-WHERE organization_id = %(org)s AND archived_at IS NULL
-"""
-_TOMBSTONES = f"""
-SELECT table_name, id, class_id, rev, merged_into FROM attend.tombstones
-WHERE organization_id = %(org)s AND table_name IN ('{SESSIONS}', '{RECORDS}') AND id = ANY (%(ids)s)
-"""
-# The sessions that are named, those that such a one became, and those that are held at the same
-# time as one that is pushed.
-_SESSIONS = """
+def _list(columns: str, rows: str) -> str:
+    """A query's rows as JSON lists, in one column of one row."""
+    return f"(SELECT coalesce(json_agg(json_build_array({columns})), '[]')::text FROM {rows})"
+
+
+# One statement: each costs the driver as long as the database. ``asked`` are the sessions that are
+# named, those that such a one became, and those held at the same time as one that is pushed.
+_AROUND = f"""
 WITH asked AS MATERIALIZED (
   SELECT s.no FROM attend.attendance_sessions s
-    WHERE s.organization_id = %(org)s AND s.id = ANY (%(sessions)s)
+    WHERE s.organization_id = {ORGANIZATION} AND s.id = ANY (%(sessions)s)
   UNION SELECT s.no FROM attend.tombstones t
       JOIN attend.attendance_sessions s
         ON s.organization_id = t.organization_id AND s.id = t.merged_into
-    WHERE t.organization_id = %(org)s AND t.table_name = 'attendance_sessions'
+    WHERE t.organization_id = {ORGANIZATION} AND t.table_name = '{SESSIONS}'
       AND t.id = ANY (%(sessions)s)
   UNION SELECT s.no
     FROM unnest(%(of)s::uuid[], %(days)s::date[], %(times)s::text[]) AS u (class_id, day, at)
       JOIN attend.attendance_sessions s ON s.class_id = u.class_id AND s.date = u.day
         AND coalesce(s.start_time, '00:00') = u.at AND s.deleted_at IS NULL
 )
-"""
-_SESSION_ROWS = (
-    _SESSIONS
-    + """
-SELECT s.id, s.class_id, s.term, s.date, s.start_time, s.rev, s.deleted_at IS NOT NULL
-FROM asked JOIN attend.attendance_sessions s ON s.no = asked.no
-"""
-)
-_TAKEN = (
-    _SESSIONS
-    + """
-SELECT s.id, r.place, r.id FROM asked JOIN attend.attendance_sessions s ON s.no = asked.no
-  JOIN attend.attendance_records r ON r.term = s.term AND r.session_no = s.no
-"""
-)
-_PLACES = (
-    _SESSIONS
-    + """
-SELECT d.class_id, d.day, p.student_id, p.number
-FROM (SELECT s.class_id, s.date AS day FROM asked
-      JOIN attend.attendance_sessions s ON s.no = asked.no
-    UNION SELECT class_id, day FROM unnest(%(of)s::uuid[], %(days)s::date[]) AS u (class_id, day)
-  ) d
-  JOIN attend.places p ON p.class_id = d.class_id
-  JOIN attend.enrolled_on(d.class_id, d.day) e ON e.student_id = p.student_id
-"""
-)
-_RECORDS = """
-SELECT r.id, s.id, r.place, s.class_id, r.rev
-FROM attend.attendance_records r JOIN attend.attendance_sessions s ON s.no = r.session_no
-WHERE r.term = ANY (ARRAY(SELECT number FROM attend.terms WHERE organization_id = %(org)s
-    AND archived_at IS NULL)) AND r.id = ANY (%(records)s)
+SELECT {
+    ", ".join(
+        (
+            "ARRAY(SELECT class_id FROM directory.class_teachers"
+            " WHERE user_id = ops.current_actor())",
+            _list(
+                "id, rev",
+                f"attend.directory_changes WHERE organization_id = {ORGANIZATION}"
+                f" AND table_name = '{CLASSES}' AND id = ANY (%(classes)s)",
+            ),
+            _list(
+                "number, starts_on, ends_on",
+                f"attend.terms WHERE organization_id = {ORGANIZATION} AND archived_at IS NULL",
+            ),
+            _list(
+                "table_name, id, class_id, rev, merged_into",
+                f"attend.tombstones WHERE organization_id = {ORGANIZATION}"
+                f" AND table_name IN ('{SESSIONS}', '{RECORDS}') AND id = ANY (%(ids)s)",
+            ),
+            _list(
+                "s.id, s.class_id, s.term, s.date, s.start_time, s.rev, s.deleted_at IS NOT NULL",
+                "asked JOIN attend.attendance_sessions s ON s.no = asked.no",
+            ),
+            _list(
+                "s.id, r.place, r.id",
+                "asked JOIN attend.attendance_sessions s ON s.no = asked.no"
+                " JOIN attend.attendance_records r ON r.term = s.term AND r.session_no = s.no",
+            ),
+            _list(
+                "d.class_id, d.day, p.student_id, p.number",
+                "(SELECT s.class_id, s.date AS day FROM asked"
+                " JOIN attend.attendance_sessions s ON s.no = asked.no"
+                " UNION SELECT class_id, day"
+                " FROM unnest(%(of)s::uuid[], %(days)s::date[]) AS u (class_id, day)) d"
+                " JOIN attend.places p ON p.class_id = d.class_id"
+                " JOIN attend.enrolled_on(d.class_id, d.day) e ON e.student_id = p.student_id",
+            ),
+            _list(
+                "r.id, s.id, r.place, s.class_id, r.rev",
+                "attend.attendance_records r"
+                " JOIN attend.attendance_sessions s ON s.no = r.session_no"
+                " WHERE r.term = ANY (ARRAY(SELECT number FROM attend.terms"
+                f" WHERE organization_id = {ORGANIZATION} AND archived_at IS NULL))"
+                " AND r.id = ANY (%(records)s)",
+            ),
+        )
+    )
+}
 """
 
 
-async def load_stored(connection: Connection, caller: Caller, push: Push) -> Stored:
-    """Read all of it in one round trip, whatever the size of the push."""
+async def ask_around(connection: Connection, push: Push) -> psycopg.AsyncCursor[Any]:
+    """Ask for all of it behind :func:`ask_for_caller`; :func:`stored_of` reads the answer."""
     sessions = {s.id for s in push.sessions} | {r.session_id for r in push.records}
     sessions |= set(push.deleted_sessions)
     records = {r.id for r in push.records} | set(push.deleted_records)
     parameters = {
-        "org": caller.organization, "user": caller.user, "classes": list(push.classes),
-        "sessions": list(sessions), "records": list(records), "ids": list(sessions | records),
+        "classes": list(push.classes), "sessions": list(sessions), "records": list(records),
+        "ids": list(sessions | records),
         "of": [s.class_id for s in push.sessions], "days": [s.date for s in push.sessions],
         "times": [s.start_time or "00:00" for s in push.sessions],
     }  # fmt: skip
-    queries = (
-        _CLASSES, _CLASS_REVISIONS, _TERMS, _TOMBSTONES, _SESSION_ROWS, _TAKEN, _PLACES, _RECORDS,
-    )  # fmt: skip
-    async with connection.pipeline():
-        asked = [await connection.execute(query.encode(), parameters) for query in queries]
-        taught, revisions, terms, buried, held, taken, places, known = [
-            await answer.fetchall() for answer in asked
-        ]
-    rows = [StoredSession(*row) for row in held]
+    return await connection.execute(_AROUND.encode(), parameters)
+
+
+async def stored_of(asked: psycopg.AsyncCursor[Any]) -> Stored:
+    """What the answer says."""
+    row = await asked.fetchone()
+    assert row is not None
+    revisions, terms, buried, held, taken, places, known = map(orjson.loads, row[1:])
+    ids, days = _Cache(UUID), _Cache(date.fromisoformat)
+    sessions = [
+        StoredSession(key, ids[of], term, days[day], start, rev, deleted)
+        for key, of, term, day, start, rev, deleted in held
+    ]
     return Stored(
-        classes=frozenset(row[0] for row in taught),
-        sessions={row.id: row for row in rows},
-        meetings={row.meeting: row for row in rows if not row.deleted},
-        records={row[0]: StoredRecord(*row) for row in known},
-        tombstones={(row[0], row[1]): (row[2], row[3]) for row in buried},
-        merged={row[1]: row[4] for row in buried if row[4] is not None},
-        class_revisions=dict(revisions),
-        terms=terms,
-        places={(row[0], row[1], row[2]): row[3] for row in places},
-        taken={(row[0], row[1]): row[2] for row in taken},
+        classes=frozenset(row[0]),
+        sessions={one.id: one for one in sessions},
+        meetings={one.meeting: one for one in sessions if not one.deleted},
+        records={
+            key: StoredRecord(key, session, place, ids[of], rev)
+            for key, session, place, of, rev in known
+        },
+        tombstones={
+            (table, key): (None if of is None else ids[of], rev)
+            for table, key, of, rev, _kept in buried
+        },
+        merged={key: kept for _table, key, _of, _rev, kept in buried if kept is not None},
+        class_revisions={ids[key]: rev for key, rev in revisions},
+        terms=[(number, days[first], days[last]) for number, first, last in terms],
+        places={(ids[of], days[day], ids[student]): place for of, day, student, place in places},
+        taken={(session, place): key for session, place, key in taken},
     )
+
+
+class _Cache(dict[str, Any]):
+    """Values made of texts, each once."""
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, text: str) -> Any:
+        made = self[text] = self._make(text)
+        return made

@@ -226,7 +226,7 @@ REFUSED_AND_NOT_THERE = " OR ".join(
         "w.table_name = 'attendance_records' AND NOT EXISTS ("
         "SELECT FROM attend.attendance_records r JOIN attend.attendance_sessions s"
         " ON s.no = r.session_no AND s.term = r.term WHERE r.term = ANY (%(terms)s)"
-        " AND r.id = w.id AND s.deleted_at IS NULL AND s.class_id = ANY (%(classes)s))",
+        " AND r.id = w.id AND s.deleted_at IS NULL AND s.class_id = ANY (%(classes)s) OFFSET 0)",
     )
 )
 """Whether what a correction ``w`` names is nothing that the teacher sees."""
@@ -247,18 +247,32 @@ RECORD = (
     + " || '}'"
 )
 
-_RECORDS = (
-    f"SELECT string_agg({RECORD}, ',') AS text, count(*) AS rows"
-    " FROM attend.attendance_sessions s"
-    " JOIN attend.attendance_records r ON r.term = s.term AND r.session_no = s.no"
-    " JOIN attend.places p ON p.class_id = s.class_id AND p.number = r.place"
-    " WHERE s.deleted_at IS NULL AND s.term = ANY (%(terms)s) AND r.term = ANY (%(terms)s)"
+
+def _records(sessions_and_records: str) -> str:
+    return (
+        f"SELECT string_agg({RECORD}, ',') AS text, count(*) AS rows"
+        f" FROM {sessions_and_records}"
+        " JOIN attend.places p ON p.class_id = s.class_id AND p.number = r.place"
+        " WHERE s.deleted_at IS NULL AND s.term = ANY (%(terms)s) AND r.term = ANY (%(terms)s)"
+    )
+
+
+# From the sessions to their records, whatever the planner believes of a table that grows: OFFSET
+# keeps it from joining them another way (here and below).
+_RECORDS = _records(
+    "attend.attendance_sessions s CROSS JOIN LATERAL (SELECT * FROM attend.attendance_records r"
+    " WHERE r.term = s.term AND r.session_no = s.no OFFSET 0) r"
 )
 RECORDS_ALL = _RECORDS + " AND s.class_id = ANY (%(fresh)s)"
 RECORDS_CHANGED = (
     _RECORDS + " AND s.class_id = ANY (%(known)s) AND s.records_rev > %(last)s AND r.rev > %(last)s"
 )
 RECORDS_WRONG = (
-    _RECORDS + " AND s.class_id = ANY (%(known)s) AND r.rev <= %(last)s AND r.id IN (" + WRONG + ")"
+    _records(
+        f"({WRONG}) w CROSS JOIN LATERAL (SELECT * FROM attend.attendance_records r"
+        " WHERE r.term = ANY (%(terms)s) AND r.id = w.id OFFSET 0) r"
+        " JOIN attend.attendance_sessions s ON s.term = r.term AND s.no = r.session_no"
+    )
+    + " AND s.class_id = ANY (%(known)s) AND r.rev <= %(last)s"
 )
 RECORDS_OF_SESSION = _RECORDS + " AND s.class_id = ANY (%(classes)s) AND s.id = %(session)s"
