@@ -10,12 +10,16 @@ interface Lasting extends Event {
 
 interface Asked extends Lasting {
   readonly request: Request;
+  readonly resultingClientId: string;
   respondWith(answer: Promise<Response>): void;
 }
 
 interface Worker {
   readonly attend: { version: string; page: string; files: string[] };
-  readonly clients: { claim(): Promise<void> };
+  readonly clients: {
+    claim(): Promise<void>;
+    get(id: string): Promise<{ navigate(url: string): Promise<unknown> } | undefined>;
+  };
   skipWaiting(): Promise<void>;
   addEventListener(type: "install" | "activate", listener: (event: Lasting) => void): void;
   addEventListener(type: "fetch", listener: (event: Asked) => void): void;
@@ -66,19 +70,39 @@ async function keep(answer: Response): Promise<boolean> {
 
 /**
  * The server's page where it answers soon, for another person may have signed in; else the one
- * that is kept. That goes too for "sign in first": the device has a token of its own.
+ * that is kept. That goes too for "sign in first": the device has a token of its own. When the
+ * answer is late and for another person, the page that is shown meanwhile is not theirs: it goes.
  */
 async function open(event: Asked): Promise<Response> {
-  const shell = await (await caches.open(CACHE)).match(page);
-  const asked = fetch(event.request).then(async (answer) => {
-    await keep(answer);
-    return answer;
-  });
-  event.waitUntil(asked.catch(() => null));
-  if (shell === undefined) return await asked;
+  const cache = await caches.open(CACHE);
+  const shell = await cache.match(page);
+  const asked = fetch(event.request);
+  let shown = false;
+  const look = async (): Promise<void> => {
+    const answer = await asked;
+    const other =
+      shell !== undefined &&
+      answer.status === 200 &&
+      (await person(answer)) !== (await person(shell));
+    if (!(await keep(answer)) && other) await cache.delete(page);
+    if (other && shown) await leave(event);
+  };
+  event.waitUntil(look().catch(() => null));
+  if (shell === undefined) return (await asked).clone();
   const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), PATIENCE_MS));
   const answer = await Promise.race([asked.catch(() => null), late]);
-  return answer?.status === 200 ? answer : shell;
+  if (answer?.status === 200) return answer.clone();
+  shown = true;
+  return shell.clone();
+}
+
+/** Who is signed in on a page of the app. */
+async function person(answer: Response): Promise<string | undefined> {
+  return /data-user="([^"]*)"/.exec(await answer.clone().text())?.[1];
+}
+
+async function leave({ resultingClientId }: Asked): Promise<void> {
+  await (await worker.clients.get(resultingClientId))?.navigate(page);
 }
 
 /** Its name changes when its content does, so what is kept is never old. */

@@ -1,14 +1,15 @@
 // The attendance app: opens the database of who is signed in, and shows it. Attributes of its
-// element: data-user, data-organization.
+// element: data-user, data-organization, data-version.
 
 import { claim, type Claim, onAsked, takeOver } from "../attend/claim.ts";
 import { databaseName, Store, type Trouble } from "../attend/database.ts";
+import { onNewVersion } from "../attend/renew.ts";
 import { button, el, notice } from "../attend/ui/dom.ts";
 import { Frame } from "../attend/ui/frame.ts";
 import { text } from "../attend/ui/words.ts";
 
 export default async function start(root: HTMLElement): Promise<void> {
-  const { user = "", organization = "" } = root.dataset;
+  const { user = "", organization = "", version = "" } = root.dataset;
   const screen = root.querySelector<HTMLElement>('[data-part="screen"]') as HTMLElement;
   const show = (title: string, ...nodes: HTMLElement[]): void =>
     screen.replaceChildren(el("h1", {}, title), ...nodes);
@@ -45,6 +46,7 @@ export default async function start(root: HTMLElement): Promise<void> {
     troubles.forEach((what) => shown.trouble(what));
     const letGo = async (): Promise<void> => {
       await shown.stop();
+      await store.flush().catch(() => undefined);
       await store.close();
       held.release();
       location.reload();
@@ -52,6 +54,9 @@ export default async function start(root: HTMLElement): Promise<void> {
     onAsked(name, () => void letGo());
     // What this tab still has in memory is older than what the other has saved by now.
     void held.lost.then(() => location.reload());
+    if (navigator.serviceWorker) {
+      onNewVersion(navigator.serviceWorker, version, () => shown.renew(letGo));
+    }
     await shown.start();
   };
 
