@@ -24,6 +24,7 @@ from classweave.compliance.rights import erase_person
 from classweave.core.database import dsn
 from classweave.core.personal_data import Subject
 from classweave.core.postgres import DatabaseUrls
+from classweave.core.tenancy import Role
 from classweave.directory.manage_classes import (
     add_co_teacher,
     archive_class,
@@ -311,6 +312,22 @@ async def test_p5_a_class_renamed_by_hand(school: School) -> None:
 
 
 # P6, P7: columns and migrations -----------------------------------------------------------------
+
+
+async def test_p3_a_sign_in_is_no_change_to_devices(
+    school: School, owner: psycopg.Connection
+) -> None:
+    phone = await pulled(school)
+    seen = phone.cursor
+    async with await school.sign_in(Role.TEACHER):
+        pass
+    owner.execute(
+        "UPDATE directory.users SET last_login = now() WHERE id = %s", (school.teacher_id,)
+    )
+    assert (await phone.pull())["changes"] == {}
+    assert phone.cursor == seen
+    owner.execute("UPDATE directory.users SET name = 'Ada B' WHERE id = %s", (school.teacher_id,))
+    assert [u["name"] for u in (await phone.pull())["changes"]["users"]["updated"]] == ["Ada B"]
 
 
 async def test_p6_only_the_columns_of_the_protocol(school: School) -> None:

@@ -142,7 +142,7 @@ async def test_the_rule_says_who_is_at_risk(school: School, owner: psycopg.Conne
         lowest = found["students"][0]
         assert (lowest["student_id"], lowest["counted"]["rate"]) == (school.student(3), 0)
         page = await admin.get("/attend/risk")
-        assert "Below 70 % after at least 3 sessions." in page.text
+        assert "Below 70% after at least 3 sessions." in page.text
     async with await browser(school, Role.TEACHER) as teacher:
         answer = await teacher.post(f"/attend/risk/rules/{key}", data=sent)
         assert answer.status_code == 403

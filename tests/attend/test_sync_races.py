@@ -139,6 +139,24 @@ async def test_twelve_devices_take_one_roll(school: School, owner: psycopg.Conne
     recount(owner, school.class_id)
 
 
+async def test_a_push_waits_for_another_and_not_for_ever(
+    school: School, owner: psycopg.Connection
+) -> None:
+    phone = await register(school)
+    await phone.pull()
+    roll = session_row(school)
+    with owner.transaction():
+        owner.execute(
+            "SELECT FROM attend.sync_clocks WHERE organization_id = %s FOR UPDATE",
+            (school.organization_id,),
+        )
+        refused = await phone.push(attendance_sessions={"created": [roll]})
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    assert refused.headers["content-type"] == "application/problem+json"
+    await phone.sync(attendance_sessions={"created": [roll]})
+    assert set(phone.table(SESSIONS)) == {roll["id"]}
+
+
 async def test_who_was_enrolled_is_settled_afterwards(
     school: School, owner: psycopg.Connection
 ) -> None:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from attend_phone import enlarge
 from fastapi import FastAPI
+
+from school_fixtures import School
 
 # The lessons that Live's own tests are made of, and the devices of Attend's.
 sys.path += [str(Path(__file__).parents[1] / room) for room in ("live", "attend")]
@@ -27,3 +30,9 @@ async def address(app: FastAPI) -> AsyncIterator[str]:
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.should_exit = True
     await task
+
+
+@pytest.fixture
+async def big_class(school: School) -> School:
+    """A school with a large class that has a lesson today."""
+    return await enlarge(school)

@@ -2,127 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import time
 from pathlib import Path
 
 import pytest
-from chromium import QUIET, needed
-from inspection import PHONE, faults
-from playwright.async_api import BrowserContext, Page, async_playwright, expect
-from sqlalchemy import text
+from attend_phone import (
+    CLASS,
+    EVERYBODY,
+    installed,
+    marks,
+    open_app,
+    opened_phone,
+    sign_in,
+    synced,
+)
+from inspection import faults
+from playwright.async_api import expect
 
-from classweave.attend.models import Meeting
-from classweave.attend.open_term import begin_use
-from classweave.core import clock
-from classweave.core.database import driver_connection
-from classweave.core.tenancy import system_actor
-from classweave.directory.api.authenticate import COOKIE
-from classweave.directory.roster import NewStudent
-from classweave.directory.service import add_students
 from school_fixtures import School
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.xdist_group("pages")]
-
-CLASS = "8B Science"
-EVERYBODY = 60
-PATIENT = 30_000
-
-
-@dataclass
-class Phone:
-    """A browser with a profile on disk, so that it can be killed and come back."""
-
-    context: BrowserContext
-    page: Page
-    profile: Path
-
-    def kill(self) -> None:
-        """What an empty battery does: every process of the browser ends at once."""
-        listed = subprocess.run(
-            ["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True
-        )
-        for line in listed.stdout.splitlines():
-            if f"--user-data-dir={self.profile}" in line:
-                os.kill(int(line.split()[0]), signal.SIGKILL)
-
-
-@asynccontextmanager
-async def opened_phone(profile: Path, *, online: bool = True) -> AsyncGenerator[Phone]:
-    """A phone with what its profile holds."""
-    async with async_playwright() as playwright:
-        context = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=needed(), args=[*QUIET], offline=not online,
-            viewport={"width": PHONE, "height": 844},
-        )  # fmt: skip
-        context.set_default_timeout(PATIENT)
-        yield Phone(context, context.pages[0], profile)
-        await context.close()
-
-
-async def sign_in(context: BrowserContext, school: School, address: str) -> None:
-    token = await school.token(school.teacher_id)
-    await context.add_cookies([{"name": COOKIE, "value": token, "url": address}])
-
-
-@pytest.fixture
-async def big_class(school: School) -> School:
-    """The school's class with sixty students, and in today's timetable."""
-    more = [
-        NewStudent(given_name=f"Student {n:02d}", birth_year=2010)
-        for n in range(EVERYBODY - len(school.student_ids))
-    ]
-    async with school.database.transaction(school.teacher) as session:
-        await add_students(session, school.teacher, school.class_id, more)
-    system = system_actor(school.organization_id)
-    async with school.database.transaction(system) as session:
-        await begin_use(await driver_connection(session), school.organization_id)
-        session.add(
-            Meeting(
-                organization_id=school.organization_id, class_id=school.class_id,
-                date=clock.now().date(), start_time=time(9), end_time=time(10), room="12",
-            )
-        )  # fmt: skip
-    return school
-
-
-async def open_app(page: Page, address: str) -> None:
-    await page.goto(f"{address}/attend/app")
-    await expect(page.get_by_role("heading", level=1, name="Today")).to_be_visible()
-
-
-async def synced(page: Page) -> None:
-    await expect(page.locator('.attend-state[data-state="synced"]')).to_contain_text(
-        "Synced.", timeout=PATIENT
-    )
-
-
-async def installed(page: Page) -> None:
-    """The worker is in charge, and everything that it keeps is kept."""
-    await page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
-    await page.wait_for_function(
-        "async () => (await caches.keys()).some(name => name.startsWith('attend-'))"
-        " && navigator.serviceWorker.controller !== null"
-    )
-
-
-async def marks(school: School) -> list[tuple[str, int | None]]:
-    async with school.database.transaction(school.teacher) as session:
-        found = await session.execute(
-            text(
-                "SELECT r.status, r.minutes FROM attend.attendance_records r"
-                " JOIN attend.attendance_sessions s ON s.no = r.session_no"
-                " WHERE s.class_id = :class AND s.deleted_at IS NULL"
-            ),
-            {"class": school.class_id},
-        )
-        return [(row[0], row[1]) for row in found]
 
 
 async def test_marks_survive_a_killed_browser_and_reach_the_server(

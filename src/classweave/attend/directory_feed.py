@@ -9,20 +9,26 @@ from __future__ import annotations
 _CLASS_OF = {"classes": "r.id", "enrollments": "r.class_id"}
 _EVENTS = (
     ("INSERT", "NEW TABLE AS changed", "false"),
-    ("UPDATE", "NEW TABLE AS changed", "false"),
+    ("UPDATE", "OLD TABLE AS before NEW TABLE AS changed", "false"),
     ("DELETE", "OLD TABLE AS changed", "true"),
 )
+# A sign-in changes a user's row, and nothing of it that devices see.
+_USER = "{0}.name, {0}.email, {0}.role, {0}.status"
 
 
 def _feed(table: str, deleted: str, suffix: str) -> str:
     organization = "r.id" if table == "organizations" else "r.organization_id"
+    rows = "changed r"
+    if (table, suffix) == ("users", "update"):
+        rows += " JOIN before b ON b.id = r.id AND "
+        rows += f"({_USER.format('r')}) IS DISTINCT FROM ({_USER.format('b')})"
     return f"""
 CREATE FUNCTION attend.feed_{table}_{suffix}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
     SELECT {organization}, '{table}', r.id, {_CLASS_OF.get(table, "NULL::uuid")},
       attend.next_revision({organization}), {deleted}
-    FROM changed r
+    FROM {rows}
     WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = {organization})
     ON CONFLICT (organization_id, table_name, id)
       DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;

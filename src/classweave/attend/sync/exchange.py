@@ -23,6 +23,7 @@ from classweave.core import audit, clock
 from classweave.core.database import Database, act_as, driver_connection
 from classweave.core.problems import Unavailable
 
+_BUSY = "Many are saving at once. Nothing was kept; try again."
 _SMALL = 64 * 1024
 # When nothing was given, when the device last asked is noted once in a while.
 _SEEN = """
@@ -104,8 +105,8 @@ async def answer_push(
                     },
                 )  # fmt: skip
                 await connection.execute("COMMIT")
-    except psycopg.errors.DeadlockDetected as error:
-        raise Unavailable("Nothing was kept; try again.") from error
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+        raise Unavailable(_BUSY, retry_after=2) from error
     except psycopg.OperationalError as error:
         raise Unavailable("The database does not answer; try again.") from error
 

@@ -48,13 +48,9 @@ async def ask_to_push(connection: Connection, push: Push) -> Asked:
 async def answers_to_push(asked: Asked, last: Cursor | None, push: Push) -> tuple[int, Stored]:
     """The revision that the push makes, and what is stored around it.
 
-    Raises :class:`~classweave.core.problems.Conflict` when the device must pull first, and
-    :class:`~classweave.core.problems.Unavailable` when others are writing for too long.
+    Raises :class:`~classweave.core.problems.Conflict` when the device must pull first.
     """
-    try:
-        row = await asked.clock.fetchone()
-    except psycopg.errors.LockNotAvailable as error:
-        raise Unavailable("Many are saving at once. Nothing was kept; try again.") from error
+    row = await asked.clock.fetchone()
     if row is None:
         raise Unavailable("Attendance is not in use in this organisation.")
     rev, generation = row

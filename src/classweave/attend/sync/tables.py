@@ -104,7 +104,13 @@ FEEDS: dict[str, Feed] = {
             " THEN 'super_admin' ELSE 'admin' END",
             "is_active": "u.status = 'active'",
             "created_at": ms("u.created_at"),
-            "updated_at": ms("u.updated_at"),
+            # When what devices see was changed: a sign-in is no change to them.
+            "updated_at": ms(
+                "coalesce((SELECT v.made_at FROM attend.directory_changes d"
+                " JOIN attend.revisions v ON v.organization_id = d.organization_id"
+                " AND v.rev = d.rev WHERE d.organization_id = u.organization_id"
+                " AND d.table_name = 'users' AND d.id = u.id), u.created_at)"
+            ),
         },
         source="directory.users u",
         visible="(u.id = %(user)s OR u.id IN (SELECT t.user_id FROM directory.class_teachers t"

@@ -3229,7 +3229,7 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.organizations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_organizations_update();
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.organizations REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_organizations_update();
 
 CREATE FUNCTION attend.feed_users_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -3250,14 +3250,14 @@ BEGIN
   INSERT INTO attend.directory_changes (organization_id, table_name, id, class_id, rev, deleted)
     SELECT r.organization_id, 'users', r.id, NULL::uuid,
       attend.next_revision(r.organization_id), false
-    FROM changed r
+    FROM changed r JOIN before b ON b.id = r.id AND (r.name, r.email, r.role, r.status) IS DISTINCT FROM (b.name, b.email, b.role, b.status)
     WHERE EXISTS (SELECT FROM attend.sync_clocks c WHERE c.organization_id = r.organization_id)
     ON CONFLICT (organization_id, table_name, id)
       DO UPDATE SET rev = excluded.rev, deleted = excluded.deleted;
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.users REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_users_update();
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.users REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_users_update();
 
 CREATE FUNCTION attend.feed_users_delete() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -3299,7 +3299,7 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.classes REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_classes_update();
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.classes REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_classes_update();
 
 CREATE FUNCTION attend.feed_classes_delete() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -3341,7 +3341,7 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.students REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_students_update();
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.students REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_students_update();
 
 CREATE FUNCTION attend.feed_students_delete() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -3383,7 +3383,7 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.enrollments REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_enrollments_update();
+CREATE TRIGGER attend_feed_update AFTER UPDATE ON directory.enrollments REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION attend.feed_enrollments_update();
 
 CREATE FUNCTION attend.feed_enrollments_delete() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
