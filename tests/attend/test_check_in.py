@@ -340,7 +340,9 @@ async def test_the_reason_stays_with_the_history(school: School, owner: psycopg.
     await phone(school).check_in(school, 0, window["code"])
     await teacher_sends(school, window["id"], "withdraw", student=school.student(0))
     rows = owner.execute(
-        "SELECT status, reason FROM attend.record_history WHERE organization_id = %s",
+        "SELECT h.status, v.reason FROM attend.record_history h JOIN attend.revisions v"
+        " ON v.organization_id = h.organization_id AND v.rev = h.until_rev"
+        " WHERE h.organization_id = %s",
         (school.organization_id,),
     ).fetchall()
     assert rows == [(1, "Checked in, and was not in the room when called.")]

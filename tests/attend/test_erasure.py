@@ -43,6 +43,11 @@ async def test_an_erased_student_leaves_no_record_anywhere(
     await phone.sync(attendance_sessions={"created": [roll]}, attendance_records={"created": marks})
     await phone.sync(attendance_records={"updated": [marks[0] | {"status": "late"}]})
     owner.execute(
+        "UPDATE attend.revisions SET reason = 'Unmistakable' WHERE organization_id = %s"
+        " AND rev = (SELECT max(until_rev) FROM attend.record_history)",
+        (school.organization_id,),
+    )
+    owner.execute(
         "INSERT INTO attend.check_ins (organization_id, session_no, student_id, device_hash)"
         " SELECT organization_id, no, %s, 'x' FROM attend.attendance_sessions WHERE id = %s",
         (gone, roll["id"]),
@@ -50,6 +55,7 @@ async def test_an_erased_student_leaves_no_record_anywhere(
     await laptop.pull()
     request = await erase(school, Subject.STUDENT, gone)
     assert {table: n for table, n in request.counts.items() if table.startswith("attend.")} == {
+        "attend.revisions": 1,
         "attend.places": 1,
         "attend.record_history": 1,
         "attend.attendance_records": 1,

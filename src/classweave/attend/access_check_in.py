@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from psycopg import errors as pg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, NoResultFound
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from classweave.attend.models import AttendanceSession, CheckInWindow
-from classweave.core.problems import NotFound, Unavailable
+from classweave.core.problems import NotFound
 from classweave.core.tenancy import Actor
 from classweave.directory.models import SchoolClass
 from classweave.directory.service import access_class
@@ -48,27 +47,6 @@ async def access_window(session: AsyncSession, actor: Actor, window_id: UUID) ->
     if held.deleted_at is not None:
         raise NotFound(mark("This session was deleted, and its check-in with it."))
     return OpenedFor(window, held, school_class)
-
-
-async def take_turn(session: AsyncSession, organization: UUID) -> int:
-    """The revision that what follows is written under; it is held until the commit.
-
-    Writers of an organisation come one after another, as devices' pushes do, so nothing that is
-    looked at afterwards changes before it is written. Raises :class:`Unavailable` after a wait.
-    """
-    await session.execute(text("SET LOCAL lock_timeout = '5s'"))
-    try:
-        rev = await session.scalar(
-            text("SELECT attend.next_revision(:organization)"), {"organization": organization}
-        )
-    except DBAPIError as error:
-        if isinstance(error.orig, pg.LockNotAvailable):
-            raise Unavailable(mark("Many are saving at once. Try again in a moment.")) from error
-        raise
-    if rev is None:
-        raise Unavailable(mark("Attendance is not in use in this organisation."))
-    await session.execute(text("SET LOCAL lock_timeout = DEFAULT"))
-    return int(rev)
 
 
 async def place_in_roll(

@@ -15,10 +15,10 @@ from classweave.attend.access_check_in import (
     access_window,
     check_in_topic,
     place_in_roll,
-    take_turn,
 )
 from classweave.attend.check_in_board import Line, read_standing
 from classweave.attend.models import STATUS_NUMBERS, CheckIn, Status
+from classweave.attend.take_turn import give_reason, take_turn
 from classweave.core import audit, clock
 from classweave.core.events import emit
 from classweave.core.problems import Conflict, NotFound
@@ -77,9 +77,7 @@ async def withdraw(session: AsyncSession, actor: Actor, window_id: UUID, student
     if one.withdrawn_at is not None:
         return
     one.withdrawn_at = clock.now()
-    await session.execute(
-        text("SELECT set_config('classweave.reason', :reason, true)"), {"reason": _REASON}
-    )
+    await give_reason(session, held.organization_id, _REASON)
     await session.execute(
         text(
             "DELETE FROM attend.attendance_records WHERE term = :term AND session_no = :no"

@@ -17,7 +17,6 @@ from classweave.attend.access_check_in import (
     check_in_topic,
     place_in_roll,
     record_of,
-    take_turn,
 )
 from classweave.attend.check_in_code import accepts
 from classweave.attend.correct_record import new_record_id
@@ -29,6 +28,7 @@ from classweave.attend.models import (
     CheckInWindow,
     Status,
 )
+from classweave.attend.take_turn import take_turn
 from classweave.core import audit, clock
 from classweave.core.events import emit
 from classweave.core.problems import Conflict, Forbidden, Invalid, NotFound, Problem, TooMany

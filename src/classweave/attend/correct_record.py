@@ -21,8 +21,9 @@ from classweave.attend.read_sheet import (
     roll_lines,
     status_named,
 )
+from classweave.attend.take_turn import give_reason, take_turn
 from classweave.core import audit, clock
-from classweave.core.problems import Conflict, Invalid, NotFound, Unavailable
+from classweave.core.problems import Conflict, Invalid, NotFound
 from classweave.core.tenancy import Actor
 from classweave.core.text import clean
 from classweave.web.i18n import mark
@@ -32,22 +33,23 @@ _ALPHABET = string.ascii_letters + string.digits
 _WITH_MINUTES = (Status.LATE, Status.LEFT_EARLY)
 
 _HISTORY = """
-SELECT h.rev, h.until_rev, h.status, h.minutes, h.notes, h.reason
+SELECT h.rev, h.until_rev, h.status, h.minutes, h.notes
 FROM attend.record_history h WHERE h.session_no = :no AND h.place = :place
 UNION ALL
-SELECT r.rev, NULL, r.status, r.minutes, r.notes, NULL
+SELECT r.rev, NULL, r.status, r.minutes, r.notes
 FROM attend.attendance_records r WHERE r.term = :term AND r.session_no = :no AND r.place = :place
 ORDER BY 1, 2
 """
 _REVISIONS = """
-SELECT v.rev, v.made_at, coalesce(u.name, '') AS name, v.device_id IS NOT NULL AS by_device
+SELECT v.rev, v.made_at, v.reason, coalesce(u.name, '') AS name,
+  v.device_id IS NOT NULL AS by_device
 FROM attend.revisions v LEFT JOIN directory.users u ON u.id = v.actor_id
 WHERE v.organization_id = :org AND v.rev = ANY (:revs)
 """
 _INSERT = """
 INSERT INTO attend.attendance_records
-  (term, session_no, place, id, status, minutes, marked_at, created_at, notes, rev)
-VALUES (:term, :no, :place, :id, :status, :minutes, :now, :now, :notes, :rev)
+  (term, session_no, place, id, status, minutes, marked_at, created_at, rev)
+VALUES (:term, :no, :place, :id, :status, :minutes, :now, :now, :rev)
 """
 _UPDATE = """
 UPDATE attend.attendance_records SET status = :status, minutes = :minutes, marked_at = :now,
@@ -120,9 +122,7 @@ async def correct_record(
     correction = _checked(correction)
     home = held.school_class.organization_id
     # The clock first, as every device's push does: they come one after another.
-    rev = await session.scalar(text("SELECT attend.next_revision(:org)"), {"org": home})
-    if rev is None:
-        raise Unavailable(mark("Attendance is not in use in this organisation."))
+    rev = await take_turn(session, home)
     held = await access_held_session(session, actor, class_id, session_id)
     if held.archived:
         raise Conflict(mark("The term of this session is archived. Its records are closed."))
@@ -131,17 +131,14 @@ async def correct_record(
     wanted = (STATUS_NUMBERS[correction.status], correction.minutes) if correction.status else None
     if stored == wanted:
         raise Conflict(mark("The record says this already."))
-    await session.execute(
-        text("SELECT set_config('classweave.reason', :reason, true)"), {"reason": correction.reason}
-    )
+    await give_reason(session, home, correction.reason)
     values: dict[str, Any] = {"term": held.term, "no": held.no, "place": line.place}
     if wanted is None:
         await session.execute(text(_CLEAR), values)
     else:
         values |= {"status": wanted[0], "minutes": wanted[1], "now": clock.now(), "rev": rev}
         if stored is None:
-            # Where nothing was said before, history has no line: the reason is the record's note.
-            values |= {"id": new_record_id(), "notes": correction.reason}
+            values |= {"id": new_record_id()}
             await session.execute(text(_INSERT), values)
         else:
             await session.execute(text(_UPDATE), values)
@@ -207,8 +204,9 @@ async def _steps(session: AsyncSession, held: HeldSession, place: int) -> list[S
     states = (
         await session.execute(text(_HISTORY), {"term": held.term, "no": held.no, "place": place})
     ).all()
-    reasons = {row.until_rev: row.reason for row in states if row.until_rev is not None}
-    revs = sorted({row.rev for row in states} | reasons.keys())
+    revs = sorted(
+        {row.rev for row in states} | {row.until_rev for row in states if row.until_rev is not None}
+    )
     made = {
         row.rev: row
         for row in await session.execute(
@@ -223,7 +221,8 @@ async def _steps(session: AsyncSession, held: HeldSession, place: int) -> list[S
             Step(
                 who.made_at if who else None, who.name if who else "",
                 bool(who and who.by_device), status_named(state.status) if state else None,
-                state.minutes if state else None, reasons.get(rev), state.notes if state else None,
+                state.minutes if state else None, who.reason if who else None,
+                state.notes if state else None,
             )
         )  # fmt: skip
     return steps

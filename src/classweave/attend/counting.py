@@ -162,9 +162,9 @@ END $$
 _KEEP_OLD = """SELECT attend.next_revision(s.organization_id) INTO now_rev
     FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no LIMIT 1;
   INSERT INTO attend.record_history (organization_id, session_no, place, rev, until_rev, id,
-      status, minutes, marked_at, notes, reason)
+      status, minutes, marked_at, notes)
     SELECT s.organization_id, o.session_no, o.place, o.rev, now_rev, o.id, o.status, o.minutes,
-      o.marked_at, o.notes, nullif(current_setting('classweave.reason', true), '')
+      o.marked_at, o.notes
     FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
     WHERE o.rev < now_rev ON CONFLICT DO NOTHING"""
 

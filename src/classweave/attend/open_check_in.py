@@ -16,11 +16,11 @@ from classweave.attend.access_check_in import (
     OpenedFor,
     access_window,
     check_in_topic,
-    take_turn,
 )
 from classweave.attend.correct_record import new_record_id
 from classweave.attend.models import AttendanceSession, CheckInWindow, Term
 from classweave.attend.open_term import begin_use, term_on
+from classweave.attend.take_turn import take_turn
 from classweave.core import audit, clock
 from classweave.core.database import driver_connection
 from classweave.core.events import emit

@@ -14,8 +14,18 @@ from classweave.compliance.retention import RetentionRule
 from classweave.compliance.retention import declare as declare_retention
 from classweave.core.personal_data import PersonalData, Subject, register
 
+_OWN_ACCOUNT = "(SELECT user_id FROM directory.students WHERE id = :subject)"
 _OWN_PLACES = (
     "attend.places p JOIN attend.attendance_sessions s ON s.class_id = p.class_id"
+    " WHERE p.student_id = :subject"
+)
+# The revisions that made or changed a record of the student.
+_OWN_CHANGES = (
+    "SELECT h.organization_id, unnest(ARRAY[h.rev, h.until_rev]) FROM attend.record_history h"
+    f" WHERE (h.session_no, h.place) IN (SELECT s.no, p.number FROM {_OWN_PLACES})"
+    " UNION SELECT s.organization_id, r.rev FROM attend.attendance_records r"
+    " JOIN attend.attendance_sessions s ON s.term = r.term AND s.no = r.session_no"
+    " JOIN attend.places p ON p.class_id = s.class_id AND p.number = r.place"
     " WHERE p.student_id = :subject"
 )
 
@@ -23,11 +33,12 @@ register.declare(
     PersonalData(
         table="attend.revisions",
         subject=Subject.STUDENT,
-        where="actor_id = (SELECT user_id FROM directory.students WHERE id = :subject)",
-        purpose="which changes the student made: checking in",
+        where=f"actor_id = {_OWN_ACCOUNT}"
+        f" OR reason IS NOT NULL AND (organization_id, rev) IN ({_OWN_CHANGES})",
+        purpose="which changes the student made (checking in), and why records were corrected",
         on_erasure="anonymise",
-        anonymise="actor_id = NULL",
-        on_export=("rev", "made_at"),
+        anonymise=f"actor_id = nullif(actor_id, {_OWN_ACCOUNT}), reason = NULL",
+        on_export=("rev", "made_at", "reason"),
     ),
     PersonalData(
         table="attend.places",
@@ -44,7 +55,7 @@ register.declare(
         where=f"(session_no, place) IN (SELECT s.no, p.number FROM {_OWN_PLACES})",
         purpose="what records of attendance said before they were changed",
         on_erasure="delete",
-        on_export=("session_no", "id", "status", "minutes", "marked_at", "notes", "reason"),
+        on_export=("session_no", "id", "status", "minutes", "marked_at", "notes"),
     ),
     PersonalData(
         table="attend.attendance_records",

@@ -68,6 +68,7 @@ class SheetLine:
     date: date
     start_time: str | None
     end_time: str | None
+    taken: bool
     said: Said
     minutes: int | None
     notes: str | None
@@ -83,6 +84,7 @@ class SheetClass:
     counted: Counted
     rate: float | None
     at_risk: bool
+    excused_counts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,20 @@ async def read_sheet(session: AsyncSession, actor: Actor, student_id: UUID) -> S
     """A student's sessions, the newest first, on days of enrolment; the reading is audited."""
     student = await access_student(session, actor, student_id)
     own = await taught_classes(session, actor)
-    wanted = {"student": student_id, "every": own is None, "classes": own or []}
+    classes, lines = await read_lines(session, student_id, own)
+    audit.record(
+        session, "attendance.read", resource="student", resource_id=student_id,
+        description="Read a student’s attendance", students=[student_id],
+        organization=student.organization_id,
+    )  # fmt: skip
+    return Sheet(student, classes, lines)
+
+
+async def read_lines(
+    session: AsyncSession, student_id: UUID, only: Sequence[UUID] | None
+) -> tuple[list[SheetClass], list[SheetLine]]:
+    """A student's classes by name and sessions, the newest first; ``only`` some classes'."""
+    wanted = {"student": student_id, "every": only is None, "classes": list(only or ())}
     rules = await rules_of(session)
     classes: list[SheetClass] = []
     for row in await session.execute(text(_COUNTERS), wanted):
@@ -136,24 +151,20 @@ async def read_sheet(session: AsyncSession, actor: Actor, student_id: UUID) -> S
         classes.append(
             SheetClass(
                 row.id, row.name, row.code, counted, counted.rate(rule.excused_counts),
-                rule.at_risk(counted),
+                rule.at_risk(counted), rule.excused_counts,
             )
         )  # fmt: skip
     shown = {one.id for one in classes}
     lines = [
         SheetLine(
             row.id, row.class_id, row.date, row.start_time, row.end_time,
-            said(row.status, row.marked_at is not None, row.archived), row.minutes, row.notes,
+            row.marked_at is not None, said(row.status, row.marked_at is not None, row.archived),
+            row.minutes, row.notes,
         )
         for row in await session.execute(text(_SHEET), wanted)
         if row.class_id in shown
     ]  # fmt: skip
-    audit.record(
-        session, "attendance.read", resource="student", resource_id=student_id,
-        description="Read a student’s attendance", students=[student_id],
-        organization=student.organization_id,
-    )  # fmt: skip
-    return Sheet(student, classes, lines)
+    return classes, lines
 
 
 async def access_held_session(
@@ -201,12 +212,12 @@ async def roll_lines(session: AsyncSession, held: HeldSession) -> list[RollLine]
 
 
 def said(status: int | None, taken: bool, archived: bool) -> Said:
-    """What is known of a student in a session. Without a roll nothing is: never an absence."""
+    """What is known of a student in a session. Without a roll no absence is."""
+    if status is not None:
+        return status_named(status)
     if not taken:
         return "not_taken"
-    if archived:
-        return "archived"
-    return "absent" if status is None else status_named(status)
+    return "archived" if archived else "absent"
 
 
 def status_named(number: Any) -> Literal["present", "late", "excused", "left_early"]:

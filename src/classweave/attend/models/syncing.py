@@ -43,7 +43,10 @@ class SyncClock(Tenant, Base):
 
 
 class Revision(Tenant, Base):
-    """Who made a revision, and when: what ``created_by`` and ``updated_by`` are for its rows."""
+    """Who made a revision, when, and why, where a correction gave a reason.
+
+    It is what ``created_by`` and ``updated_by`` are for its rows.
+    """
 
     __tablename__ = "revisions"
     __table_args__ = (PrimaryKeyConstraint("organization_id", "rev"), {"schema": SCHEMA})
@@ -52,6 +55,7 @@ class Revision(Tenant, Base):
     made_at: Mapped[Now]
     actor_id: Mapped[UUID | None]
     device_id: Mapped[UUID | None]
+    reason: Mapped[str | None]
 
 
 class Tombstone(Tenant, Base):

@@ -249,7 +249,6 @@ class RecordHistory(Tenant, Base):
     minutes: Mapped[int | None] = mapped_column(SmallInteger)
     marked_at: Mapped[datetime]
     notes: Mapped[str | None]
-    reason: Mapped[str | None]
 
 
 class RiskRule(Changing, Tenant, Base):

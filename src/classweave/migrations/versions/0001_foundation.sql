@@ -181,6 +181,7 @@ CREATE TABLE attend.revisions (
 	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
 	actor_id UUID, 
 	device_id UUID, 
+	reason TEXT, 
 	organization_id UUID NOT NULL, 
 	CONSTRAINT pk_revisions PRIMARY KEY (organization_id, rev), 
 	CONSTRAINT fk_revisions_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
@@ -248,7 +249,6 @@ CREATE TABLE attend.record_history (
 	minutes SMALLINT, 
 	marked_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	notes TEXT, 
-	reason TEXT, 
 	organization_id UUID NOT NULL, 
 	CONSTRAINT pk_record_history PRIMARY KEY (session_no, place, until_rev, rev), 
 	CONSTRAINT fk_record_history_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
@@ -2985,9 +2985,9 @@ BEGIN
   SELECT attend.next_revision(s.organization_id) INTO now_rev
     FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no LIMIT 1;
   INSERT INTO attend.record_history (organization_id, session_no, place, rev, until_rev, id,
-      status, minutes, marked_at, notes, reason)
+      status, minutes, marked_at, notes)
     SELECT s.organization_id, o.session_no, o.place, o.rev, now_rev, o.id, o.status, o.minutes,
-      o.marked_at, o.notes, nullif(current_setting('classweave.reason', true), '')
+      o.marked_at, o.notes
     FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
     WHERE o.rev < now_rev ON CONFLICT DO NOTHING;
   IF now_rev IS NULL THEN RETURN NULL; END IF;
@@ -3033,9 +3033,9 @@ BEGIN
   SELECT attend.next_revision(s.organization_id) INTO now_rev
     FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no LIMIT 1;
   INSERT INTO attend.record_history (organization_id, session_no, place, rev, until_rev, id,
-      status, minutes, marked_at, notes, reason)
+      status, minutes, marked_at, notes)
     SELECT s.organization_id, o.session_no, o.place, o.rev, now_rev, o.id, o.status, o.minutes,
-      o.marked_at, o.notes, nullif(current_setting('classweave.reason', true), '')
+      o.marked_at, o.notes
     FROM old_rows o JOIN attend.attendance_sessions s ON s.no = o.session_no
     WHERE o.rev < now_rev ON CONFLICT DO NOTHING;
   INSERT INTO attend.tombstones (organization_id, table_name, id, class_id, rev)
