@@ -44,8 +44,8 @@ async def test_an_erased_student_leaves_no_record_anywhere(
     await phone.sync(attendance_records={"updated": [marks[0] | {"status": "late"}]})
     owner.execute(
         "UPDATE attend.revisions SET reason = 'Unmistakable' WHERE organization_id = %s"
-        " AND rev = (SELECT max(until_rev) FROM attend.record_history)",
-        (school.organization_id,),
+        " AND rev = (SELECT until_rev FROM attend.record_history WHERE organization_id = %s)",
+        (school.organization_id, school.organization_id),
     )
     owner.execute(
         "INSERT INTO attend.check_ins (organization_id, session_no, student_id, device_hash)"

@@ -1,7 +1,7 @@
 """Where Attend keeps what belongs to a person, and what an erasure does with it.
 
 A record names its student by the place in a class's roll, so places are declared first and erased
-last. Deleting records fires the triggers of any deletion: totals, digests and counters follow, and
+last (what is declared last is erased first). Deleting records fires the triggers of any deletion: totals, digests and counters follow, and
 tombstones take the records from every device.
 """
 
@@ -30,16 +30,6 @@ _OWN_CHANGES = (
 )
 
 register.declare(
-    PersonalData(
-        table="attend.revisions",
-        subject=Subject.STUDENT,
-        where=f"actor_id = {_OWN_ACCOUNT}"
-        f" OR reason IS NOT NULL AND (organization_id, rev) IN ({_OWN_CHANGES})",
-        purpose="which changes the student made (checking in), and why records were corrected",
-        on_erasure="anonymise",
-        anonymise=f"actor_id = nullif(actor_id, {_OWN_ACCOUNT}), reason = NULL",
-        on_export=("rev", "made_at", "reason"),
-    ),
     PersonalData(
         table="attend.places",
         subject=Subject.STUDENT,
@@ -72,6 +62,17 @@ register.declare(
         purpose="that the student checked in, from one device",
         on_erasure="delete",
         on_export=("session_no", "created_at", "challenged_at", "withdrawn_at"),
+    ),
+    # Told by the records, and therefore before them.
+    PersonalData(
+        table="attend.revisions",
+        subject=Subject.STUDENT,
+        where=f"actor_id = {_OWN_ACCOUNT}"
+        f" OR reason IS NOT NULL AND (organization_id, rev) IN ({_OWN_CHANGES})",
+        purpose="which changes the student made (checking in), and why records were corrected",
+        on_erasure="anonymise",
+        anonymise=f"actor_id = nullif(actor_id, {_OWN_ACCOUNT}), reason = NULL",
+        on_export=("rev", "made_at", "reason"),
     ),
 )
 
