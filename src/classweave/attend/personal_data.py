@@ -1,8 +1,8 @@
 """Where Attend keeps what belongs to a person, and what an erasure does with it.
 
 A record names its student by the place in a class's roll, so places are declared first and erased
-last (what is declared last is erased first). Deleting records fires the triggers of any deletion: totals, digests and counters follow, and
-tombstones take the records from every device.
+last: what is declared last is erased first. Deleting records fires the triggers of any deletion:
+totals, digests and counters follow, and tombstones take the records from every device.
 """
 
 from __future__ import annotations

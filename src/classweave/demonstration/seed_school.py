@@ -13,6 +13,7 @@ from classweave.compliance.consent import Evidence, record_consents
 from classweave.compliance.models import ConsentKind, ConsentMethod, ConsentState
 from classweave.core.database import Database
 from classweave.core.tenancy import ANONYMOUS, Actor, Role, system_actor
+from classweave.demonstration.seed_attendance import seed_attendance
 from classweave.directory.models import (
     Organization,
     OrganizationKind,
@@ -27,6 +28,7 @@ from classweave.directory.service import (
     create_class,
     create_organization,
     create_user,
+    local_today,
 )
 from classweave.directory.sign_in import start_session
 from classweave.live.demo.lesson import DemoSchool, DemoStaff, DemoStudent
@@ -111,6 +113,8 @@ async def _make(database: Database, plan: DemoSchool) -> UUID:
         await session.flush()
         for student, planned in zip(students, plan.students, strict=True):
             await _record_consents(session, actor, student, planned)
+    ids = [student.id for student in students]
+    await seed_attendance(database, actor, made.id, ids, local_today(actor))
     return school.id
 
 
