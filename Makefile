@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-BENCHES := words speech_cost live_cost captions overload listeners measures talk_moves attend_browser
+BENCHES := words speech_cost live_cost captions overload listeners measures talk_moves attendance attend_browser
 .DEFAULT_GOAL := help
 
 .PHONY: help setup demo up test check bench lock clean
