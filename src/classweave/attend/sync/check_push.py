@@ -31,6 +31,8 @@ _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::[0-5][0-9])?")
 _LATEST_MS = 253_402_300_799_000  # the year 9999
 _YEARS = range(2000, 2101)
 
+_STATUSES = {status.value: status for status in Status}
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
@@ -141,14 +143,14 @@ def _record(key: str, row: dict[str, Any]) -> RecordRow:
     if not isinstance(session, str) or not _ID.fullmatch(session):
         raise _Wrong("session")
     status = row.get("status")
-    if not isinstance(status, str) or status not in list(Status):
+    if not isinstance(status, str) or status not in _STATUSES:
         raise _Wrong("status")
     return RecordRow(
         id=key,
         session_id=session,
         student_id=_uuid(row.get("student_id")),
         class_id=_uuid(said) if said not in (None, "") else None,
-        status=Status(status),
+        status=_STATUSES[status],
         minutes=_minutes(row.get("minutes")),
         marked_at=_moment(row.get("marked_at")),
         notes=_note(row.get("notes")),
