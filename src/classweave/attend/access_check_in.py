@@ -61,19 +61,3 @@ async def place_in_roll(
         ),
         {"class": held.class_id, "student": student, "day": held.date},
     )
-
-
-async def record_of(
-    session: AsyncSession, held: AttendanceSession, place: int
-) -> tuple[int, int | None] | None:
-    """Status number and minutes of what is said of a place, if anything is."""
-    found = (
-        await session.execute(
-            text(
-                "SELECT status, minutes FROM attend.attendance_records"
-                " WHERE term = :term AND session_no = :no AND place = :place"
-            ),
-            {"term": held.term, "no": held.no, "place": place},
-        )
-    ).one_or_none()
-    return None if found is None else (found[0], found[1])

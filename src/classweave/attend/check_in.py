@@ -16,7 +16,6 @@ from classweave.attend.access_check_in import (
     OpenedFor,
     check_in_topic,
     place_in_roll,
-    record_of,
 )
 from classweave.attend.check_in_code import accepts
 from classweave.attend.correct_record import new_record_id
@@ -28,6 +27,7 @@ from classweave.attend.models import (
     CheckInWindow,
     Status,
 )
+from classweave.attend.read_sheet import record_of
 from classweave.attend.take_turn import take_turn
 from classweave.core import audit, clock
 from classweave.core.events import emit

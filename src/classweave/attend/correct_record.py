@@ -18,6 +18,7 @@ from classweave.attend.read_sheet import (
     HeldSession,
     RollLine,
     access_held_session,
+    record_of,
     roll_lines,
     status_named,
 )
@@ -127,7 +128,7 @@ async def correct_record(
     if held.archived:
         raise Conflict(mark("The term of this session is archived. Its records are closed."))
     line = await _line(session, held, student_id)
-    stored = await _stored(session, held, line.place)
+    stored = await record_of(session, held, line.place)
     wanted = (STATUS_NUMBERS[correction.status], correction.minutes) if correction.status else None
     if stored == wanted:
         raise Conflict(mark("The record says this already."))
@@ -182,21 +183,6 @@ async def _line(session: AsyncSession, held: HeldSession, student_id: UUID) -> R
         if line.student_id == student_id:
             return line
     raise NotFound(mark("This student was not enrolled on that day."))
-
-
-async def _stored(
-    session: AsyncSession, held: HeldSession, place: int
-) -> tuple[int, int | None] | None:
-    row = (
-        await session.execute(
-            text(
-                "SELECT status, minutes FROM attend.attendance_records"
-                " WHERE term = :term AND session_no = :no AND place = :place"
-            ),
-            {"term": held.term, "no": held.no, "place": place},
-        )
-    ).one_or_none()
-    return None if row is None else (row.status, row.minutes)
 
 
 async def _steps(session: AsyncSession, held: HeldSession, place: int) -> list[Step]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from classweave.attend.models import Status
+from classweave.attend.models import AttendanceSession, Status
 from classweave.attend.rates import Counted, Rule
 from classweave.attend.report_attendance import rules_of, taught_classes
 from classweave.core import audit
@@ -209,6 +209,22 @@ async def roll_lines(session: AsyncSession, held: HeldSession) -> list[RollLine]
         for row in rows
     ]  # fmt: skip
     return sorted(lines, key=lambda line: (fold(line.name), line.student_id))
+
+
+async def record_of(
+    session: AsyncSession, held: HeldSession | AttendanceSession, place: int
+) -> tuple[int, int | None] | None:
+    """Status number and minutes of what is said of a place, if anything is."""
+    row = (
+        await session.execute(
+            text(
+                "SELECT status, minutes FROM attend.attendance_records"
+                " WHERE term = :term AND session_no = :no AND place = :place"
+            ),
+            {"term": held.term, "no": held.no, "place": place},
+        )
+    ).one_or_none()
+    return None if row is None else (row.status, row.minutes)
 
 
 def said(status: int | None, taken: bool, archived: bool) -> Said:
