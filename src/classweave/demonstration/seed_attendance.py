@@ -22,7 +22,7 @@ from classweave.directory.models import Enrollment
 
 _WEEKS_SO_FAR, _WEEKS_TO_COME = 4, 10
 _BEGINS, _ENDS = time(9, 0), time(9, 45)
-_ROOM = "12"
+_ROOM = "Room 12"
 # By the student's number in the class and the number of the lesson; nothing is chance.
 _USUAL = ("present",) * 9 + ("late",)
 _OFTEN_AWAY = ("present", None, "present", None, "late", None)
