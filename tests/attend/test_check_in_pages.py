@@ -48,12 +48,12 @@ async def test_a_lecturer_opens_watches_and_closes(app: FastAPI, school: School)
         address = page.url.path
         codes = re.findall(r"Access code: ((?:\w ){5}\w)", page.text)
         assert len(codes) == 2  # this one and the next
-        assert "0 of 8 have checked in" in page.text
+        assert "Checked in: 0 of 8" in page.text
         code = codes[0].replace(" ", "")
         assert f"/attend/check-in?code={code}" not in page.text  # only as a drawing
         assert (await phone(school).check_in(school, 0, code)).status_code == 200
         listed = await lecturer.get(f"{address}/list")
-        assert "1 of 8 have checked in" in listed.text
+        assert "Checked in: 1 of 8" in listed.text
         assert "Ada" in listed.text
         with steps(1):
             later = await lecturer.get(f"{address}/code")
@@ -64,7 +64,7 @@ async def test_a_lecturer_opens_watches_and_closes(app: FastAPI, school: School)
         student = {"csrf_token": csrf(page), "student": school.student(0)}
         gone = await lecturer.post(f"{address}/withdraw", data=student)
         assert "Taken back" in gone.text
-        assert "0 of 8 have checked in" in gone.text
+        assert "Checked in: 0 of 8" in gone.text
         closed = await lecturer.post(f"{address}/close", data={"csrf_token": csrf(page)})
         assert "This check-in is closed." in closed.text
         again = re.search(r'href="(/attend/check-in/new[^"]+)"', closed.text)

@@ -59,7 +59,7 @@ async def test_marks_survive_a_killed_browser_and_reach_the_server(
     async with opened_phone(profile, online=False) as phone:
         page = phone.page
         await open_app(page, address)
-        await page.get_by_role("link", name="Go on with the roll").click()
+        await page.get_by_role("link", name="See the roll").click()
         await expect(page.get_by_text("59 of 60 there", exact=True)).to_be_visible()
         await expect(page.locator('[data-status="late"]')).to_contain_text("Late, 10 min")
         await expect(page.locator(".attend-words")).to_contain_text("Not yet synced: 61.")

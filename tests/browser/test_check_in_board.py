@@ -60,7 +60,7 @@ async def test_the_board_keeps_time_and_the_list_grows(
     await page.goto(f"/attend/check-in?code={await code_on(board)}")
     await expect(page.get_by_role("heading", level=1)).to_have_text("You are checked in")
     await inspector.look(page, "You are checked in")
-    await expect(board.get_by_text("1 of 8 have checked in")).to_be_visible()
+    await expect(board.get_by_text("Checked in: 1 of 8")).to_be_visible()
     await expect(board.locator("bdi", has_text="Ada")).to_be_visible()
     await teacher_sends(school, window["id"], "challenge", number=1)
     await expect(board.get_by_role("heading", name="Call these names")).to_be_visible()

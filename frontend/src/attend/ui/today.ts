@@ -45,7 +45,7 @@ export function todayScreen(app: App, root: HTMLElement): Screen {
       ),
       session
         ? link(
-            text("go_on"),
+            text(session.marked_at ? "see" : "go_on"),
             `#/session/${session.id}`,
             session.marked_at ? "button attend-big" : "button button-primary attend-big",
           )

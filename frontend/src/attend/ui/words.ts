@@ -11,6 +11,7 @@ export const text = strings("attend", {
   not_yet: "Your classes come with the first synchronisation. Connect to the network once.",
   take: "Take the roll",
   go_on: "Go on with the roll",
+  see: "See the roll",
   taken: "Taken",
   open: "Open",
   back_today: "Back to today",
