@@ -305,6 +305,12 @@ async def test_wrong_codes_are_slowed_down_for_that_student_alone(school: School
         assert (await device.check_in(school, 0, code)).status_code == 200
 
 
+async def test_guessing_at_another_class_is_slowed_down_as_well(school: School) -> None:
+    device = phone(school)
+    statuses = [(await device.check_in(school, 0, "ACDEFG")).status_code for _ in range(11)]
+    assert statuses == [409] * 10 + [429]
+
+
 async def test_who_does_not_answer_the_call_is_taken_off(school: School) -> None:
     laptop = await register(school)
     window = await open_window(school)

@@ -39,7 +39,7 @@ def test_no_spreadsheet_runs_a_name(name: str) -> None:
 
 
 def test_signs_that_no_sheet_may_have_do_not_break_it() -> None:
-    made = written(document("a\x01b\x0bc"), Format.XLSX)
+    made = written(document("a\x01b\x0b\ufffec\uffff"), Format.XLSX)
     assert openpyxl.load_workbook(io.BytesIO(made)).worksheets[0]["A2"].value == "abc"
 
 

@@ -246,6 +246,24 @@ async def test_u8_a_mark_under_the_id_of_a_session_that_was_merged_goes_where_it
     assert laptop.table(SESSIONS) == laptop.table(RECORDS) == {}
 
 
+async def test_u9_a_mark_under_a_merged_id_of_a_session_that_the_push_deletes(
+    school: School, owner: psycopg.Connection
+) -> None:
+    phone = await pulled(school)
+    session, _ = await with_session(school, phone)
+    twin = session_row(school)
+    await taken(phone, attendance_sessions={"created": [twin]})
+    mark = record_row(twin, school.student_ids[4])
+    await phone.pull()
+    await taken(
+        phone,
+        attendance_sessions={"deleted": [session["id"]]},
+        attendance_records={"created": [mark]},
+    )
+    assert phone.table(SESSIONS) == phone.table(RECORDS) == {}
+    assert count(owner, "tombstones", mark["id"]) == 1
+
+
 @pytest.mark.parametrize("known", [True, False])
 async def test_u9_a_record_of_a_session_that_is_gone_or_never_came(
     school: School, owner: psycopg.Connection, known: bool

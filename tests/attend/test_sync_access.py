@@ -12,6 +12,8 @@ import zstandard
 from check_ins import student_token
 from devices import colleague, new_id, pulled, with_session
 
+from classweave.attend.devices import MOST
+from classweave.core.tenancy import Role
 from school_fixtures import School
 
 pytestmark = pytest.mark.anyio
@@ -120,3 +122,12 @@ async def test_a_device_that_asks_twice_at_once(school: School) -> None:
     answers = await asyncio.gather(*(phone.client.get(URL) for _ in range(6)))
     assert {answer.status_code for answer in answers} <= {200, 503}
     assert any(answer.status_code == 200 for answer in answers)
+
+
+async def test_many_devices_at_once_are_no_more_than_one_teacher_may_have(school: School) -> None:
+    async with await school.sign_in(Role.TEACHER) as teacher:
+        answers = await asyncio.gather(
+            *(teacher.post("/api/attend/devices", json={"name": f"Phone {n}"}) for n in range(25))
+        )
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [201] * MOST + [409] * 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from datetime import date
@@ -10,14 +11,14 @@ import httpx
 import psycopg
 import pytest
 import zstandard
-from devices import record_row, register
+from devices import TestDevice, record_row, register, session_row
 from rolls import browser, class_key, take
 
 from classweave.attend.archive_term import archive_term
 from classweave.attend.open_term import term_on
 from classweave.attend.plan_terms import Plan, create_term
 from classweave.core.database import driver_connection
-from classweave.core.identifiers import encode
+from classweave.core.identifiers import decode, encode
 from classweave.core.problems import Conflict, Invalid, NotFound
 from classweave.core.runtime import Runtime
 from classweave.core.tenancy import Role
@@ -163,6 +164,69 @@ async def test_a_late_push_into_an_archived_term_breaks_nothing(
     assert answer.status_code == 200, answer.text
     await phone.pull()
     assert phone.table("attendance_records") == {}
+
+
+async def test_a_new_session_at_an_archived_ones_time_changes_nothing_of_it(
+    runtime: Runtime, school: School, owner: psycopg.Connection
+) -> None:
+    key = await term_key(school)
+    enrol_early(owner, school)
+    phone = await register(school)
+    (old,) = await take(school, {"2026-03-02": {0: "present"}}, phone)
+    async with school.database.transaction(school.admin) as session:
+        await archive_term(session, runtime.files, school.admin, decode("term", key))
+    await phone.pull()
+    kept = "SELECT note, end_time, total_absent FROM attend.attendance_sessions WHERE id = %s"
+    before = owner.execute(kept, (old["id"],)).fetchone()
+    held = "SELECT number, held, present FROM attend.standings WHERE class_id = %s ORDER BY 1"
+    counted = owner.execute(held, (school.class_id,)).fetchall()
+    twin = session_row(school, "2026-03-02", start_time=old["start_time"], end_time="11:11")
+    twin |= {"note": "MINE", "marked_at": 1_764_000_100_000}
+    mark = record_row(twin, school.student_ids[1])
+    phone.rows["attendance_sessions"] = {twin["id"]: twin}
+    phone.rows["attendance_records"] = {mark["id"]: mark}
+    pushed = await phone.push(
+        attendance_sessions={"created": [twin]}, attendance_records={"created": [mark]}
+    )
+    assert pushed.status_code == 200
+    await phone.pull()
+    assert phone.table("attendance_sessions") == phone.table("attendance_records") == {}
+    assert owner.execute(kept, (old["id"],)).fetchone() == before
+    assert owner.execute(held, (school.class_id,)).fetchall() == counted
+
+
+async def test_archiving_and_pushes_wait_for_each_other(
+    runtime: Runtime, school: School, owner: psycopg.Connection
+) -> None:
+    key = await term_key(school)
+    enrol_early(owner, school)
+    phones = [await register(school, name=f"Phone {n}") for n in range(4)]
+
+    async def archive() -> None:
+        async with school.database.transaction(school.admin) as session:
+            await archive_term(session, runtime.files, school.admin, decode("term", key))
+
+    async def push(phone: TestDevice, number: int) -> int:
+        await phone.pull()
+        roll = session_row(school, f"2026-03-{number + 2:02d}")
+        answer = await phone.push(attendance_sessions={"created": [roll]})
+        return answer.status_code
+
+    _archived, *statuses = await asyncio.gather(
+        archive(), *(push(phone, number) for number, phone in enumerate(phones))
+    )
+    # Who pulled before another's push pulls again; nobody is told to wait.
+    assert set(statuses) <= {200, 409}
+
+
+async def test_the_years_own_term_takes_the_first_name_that_is_free(school: School) -> None:
+    await term_key(school, name="2026 (2)")
+    await term_key(school, name="2026 (3)", starts_on="2026-02-02")
+    phone = await register(school)
+    await phone.pull()
+    roll = session_row(school, "2026-09-07")
+    await phone.sync(attendance_sessions={"created": [roll]})
+    assert set(phone.table("attendance_sessions")) == {roll["id"]}
 
 
 async def test_a_term_that_goes_on_is_not_archived(runtime: Runtime, school: School) -> None:

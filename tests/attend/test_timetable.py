@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from datetime import date, time
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import httpx
+import orjson
 import psycopg
 import pytest
 from devices import register
 from rolls import browser
 from test_terms import term_key
+from zstandard import ZstdCompressor
 
 from classweave.attend.import_timetable import Planned, fold, match_classes, pack, unpack
 from classweave.attend.read_timetable import MAXIMUM_BYTES, Timetable, read_timetable
@@ -136,7 +139,14 @@ def test_a_class_is_known_by_its_code_wherever_it_stands() -> None:
 def test_a_tampered_preview_is_refused() -> None:
     planned = [Planned(uuid4(), FIRST, time(9), None, None, "A", "u")]
     assert unpack(pack(planned)) == planned
-    for broken in ("", "x", "AAAA", pack(planned)[:-8], "KLUv/QRYAQAAW10="):
+    key = encode("class", planned[0].class_id)
+    rows = (
+        [[5, "2026-09-01", "09:00", None, None, None, "u"]],
+        [[[1], "2026-09-01", "09:00", None, None, None, "u"]],
+        [[key, "2026-09-01", "09:00+02:00", None, None, None, "u"]],
+    )
+    made = [b64encode(ZstdCompressor().compress(orjson.dumps(row))).decode() for row in rows]
+    for broken in ("", "x", "AAAA", pack(planned)[:-8], "KLUv/QRYAQAAW10=", *made):
         with pytest.raises(Invalid):
             unpack(broken)
 

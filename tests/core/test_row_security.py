@@ -52,12 +52,16 @@ DEFINERS = {
 # Records of attendance are guarded by their term, which belongs to one organisation.
 TABLES = """
 SELECT n.nspname || '.' || c.relname AS name,
-  c.relrowsecurity AND c.relforcerowsecurity AS forced,
-  EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*') AS policy,
+  c.relrowsecurity AND c.relforcerowsecurity OR reads_as_caller AS forced,
+  EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*')
+    OR reads_as_caller AS policy,
   EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
     AND a.attname = 'organization_id') OR c.oid IN ('directory.organizations'::regclass,
     'attend.attendance_records'::regclass) AS tenant
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  -- Such a view shows what its tables show to whoever asks.
+  CROSS JOIN LATERAL (SELECT c.relkind = 'v'
+    AND coalesce('security_invoker=true' = ANY (c.reloptions), false) AS reads_as_caller) v
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
   AND n.nspname <> 'information_schema' AND NOT c.relispartition
 ORDER BY 1

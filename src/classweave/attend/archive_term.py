@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from classweave.attend.models import Term
 from classweave.attend.plan_terms import access_term
+from classweave.attend.take_turn import take_turn
 from classweave.core import audit, clock
 from classweave.core.database import driver_connection
 from classweave.core.problems import Conflict, NotFound, Unavailable
@@ -59,14 +60,15 @@ async def archive_term(
     Devices are sent everything anew, without the term. Raises :class:`Conflict` for a term that
     goes on or is archived, :class:`Unavailable` when devices read for too long.
     """
+    term = await access_term(session, actor, term_id)
+    # The clock first, as pushes take it: none of the organisation comes in between from here on.
+    await take_turn(session, term.organization_id)
     term = await access_term(session, actor, term_id, lock=True)
     check_archivable(term, actor)
     folder = f"{term.organization_id}/attend/term-{term.number}"
     connection = await driver_connection(session)
     try:
         await connection.execute("SET LOCAL lock_timeout = '10s'")
-        # No push of the organisation comes in between from here on.
-        await connection.execute("SELECT attend.next_revision(%s)", (term.organization_id,))
         counts = {
             part: await _keep(files, f"{folder}/{part}.csv.zst", read(connection, term))
             for part, read in (("sessions", _sessions), ("records", _records))

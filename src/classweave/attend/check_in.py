@@ -69,9 +69,9 @@ async def check_in(
 ) -> CheckedIn | Problem:
     """Check the student in whose account this is, from the device with that secret.
 
-    A wrong code, too many of them, and a device that has checked in somebody else are returned
-    and not raised, so that the count and the line in the audit trail are kept. Raises
-    :class:`Conflict` when nothing is open, :class:`Forbidden` for who is not enrolled on that day.
+    A wrong code, too many of them, a code where nothing is open or of another class, and a device
+    that has checked in somebody else are returned and not raised, so that the count and the line in
+    the audit trail are kept. Raises :class:`Conflict` when it was closed meanwhile.
     """
     student, at = own_student(actor), clock.now()
     # One request of a student after the other: the row stays locked.
@@ -165,9 +165,9 @@ async def _without_window(
     if own and len(checked_in) == len(own):
         return checked_in[0]
     if any(accepts(one.window.secret, typed, at) for one in await _open_windows(session, at)):
-        raise Forbidden(_NOT_ENROLLED, code="not-enrolled")
+        return Forbidden(_NOT_ENROLLED, code="not-enrolled")
     if not own:
-        raise Conflict(
+        return Conflict(
             mark("No check-in is open for your classes now. Wait until your lecturer opens it."),
             code="not-open",
         )

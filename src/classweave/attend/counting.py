@@ -61,7 +61,7 @@ _TALLIES = (
     """
 CREATE FUNCTION attend.tally(organization uuid, class uuid, cells integer[], signs integer[])
 RETURNS void LANGUAGE plpgsql AS $$
-DECLARE kept smallint[];
+DECLARE kept integer[];
 BEGIN
   SELECT counts INTO kept FROM attend.tallies WHERE class_id = class FOR UPDATE;
   kept := coalesce(kept, '{}');
@@ -74,9 +74,9 @@ END $$
 """,
     "CREATE VIEW attend.standings WITH (security_invoker = true) AS"
     " SELECT p.organization_id, p.class_id, p.number, p.student_id,"
-    " coalesce(t.counts[5 * p.number - 4], 0)::integer AS held, "
+    " coalesce(t.counts[5 * p.number - 4], 0) AS held, "
     + ", ".join(
-        f"coalesce(t.counts[5 * p.number - 4 + {number}], 0)::integer AS {name}"
+        f"coalesce(t.counts[5 * p.number - 4 + {number}], 0) AS {name}"
         for name, number in _NUMBERS.items()
     )
     + " FROM attend.places p LEFT JOIN attend.tallies t ON t.class_id = p.class_id",

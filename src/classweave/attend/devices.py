@@ -17,6 +17,7 @@ from classweave.core.problems import Conflict, Invalid, NotFound
 from classweave.core.secrets import new_token, token_hash
 from classweave.core.tenancy import Actor
 from classweave.core.text import clean
+from classweave.directory.models import User
 
 MOST = 20
 """Devices that one teacher can have at a time."""
@@ -41,6 +42,8 @@ async def register_device(
     name = clean(name)
     if not 1 <= len(name) <= 80:
         raise Invalid("Give the device a name of at most 80 characters.")
+    # One after another: two at once would both find room for one more.
+    await session.get(User, actor.id, with_for_update={"key_share": True})
     if len(await devices_of(session, actor)) >= MOST:
         raise Conflict("These are too many devices: sign one out first.")
     await begin_use(await driver_connection(session), actor.home)

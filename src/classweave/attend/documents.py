@@ -28,7 +28,8 @@ _TEMPLATE = "report.typ"
 _SHORT = 16
 """Characters up to which a column of text in a PDF is as wide as its words."""
 _new_cell: Any = WriteOnlyCell  # a function that the stubs take for a class
-_ILLEGAL = {n: None for n in range(32) if n not in (9, 10, 13)}
+# What XML cannot hold.
+_ILLEGAL = dict.fromkeys([*(n for n in range(32) if n not in (9, 10, 13)), 0xFFFE, 0xFFFF])
 
 Cell = str | int | float | date | None
 Kind = Literal["text", "number", "percent", "date"]

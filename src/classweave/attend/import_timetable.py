@@ -190,9 +190,8 @@ def unpack(packed: str) -> list[Planned]:
             raise ValueError("too many")
         planned = [
             Planned(
-                decode("class", row[0]), date.fromisoformat(row[1]), time.fromisoformat(row[2]),
-                time.fromisoformat(row[3]) if row[3] else None, _text(row[4]), _text(row[5]),
-                _text(row[6]) or "",
+                decode("class", _text(row[0]) or ""), date.fromisoformat(row[1]), _at(row[2]),
+                _at(row[3]) if row[3] else None, _text(row[4]), _text(row[5]), _text(row[6]) or "",
             )
             for row in rows
         ]  # fmt: skip
@@ -202,6 +201,13 @@ def unpack(packed: str) -> list[Planned]:
         raise _not_ours() from e
     # A meeting twice would be written twice by one statement, which the database refuses.
     return list({(p.class_id, p.date, p.start): p for p in planned}.values())
+
+
+def _at(value: str) -> time:
+    at = time.fromisoformat(value)
+    if at.tzinfo is not None:
+        raise ValueError("a time of day is where the organisation is")
+    return at
 
 
 def _text(value: object) -> str | None:

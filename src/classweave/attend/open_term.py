@@ -22,13 +22,16 @@ async def term_on(connection: psycopg.AsyncConnection[Any], organization: UUID, 
     )
     row = await found.fetchone()
     if row is None:
-        # An archived year may hold the name already.
+        # Another term may have the year's name already, such as an archived one: the first free.
         found = await connection.execute(
             "INSERT INTO attend.terms (organization_id, name, starts_on, ends_on)"
-            " SELECT %(org)s, %(year)s || CASE WHEN n = 0 THEN '' ELSE ' (' || n + 1 || ')' END,"
-            " %(first)s, %(last)s FROM (SELECT count(*) AS n FROM attend.terms"
-            " WHERE organization_id = %(org)s AND name LIKE %(year)s || '%%') held"
-            " RETURNING number",
+            " SELECT %(org)s, free.name, %(first)s, %(last)s FROM (SELECT k,"
+            "   %(year)s || CASE WHEN k = 1 THEN '' ELSE ' (' || k || ')' END AS name"
+            "   FROM generate_series(1, 1 + (SELECT count(*)::integer FROM attend.terms"
+            "     WHERE organization_id = %(org)s)) k) free"
+            " WHERE NOT EXISTS (SELECT FROM attend.terms t"
+            "   WHERE t.organization_id = %(org)s AND t.name = free.name)"
+            " ORDER BY free.k LIMIT 1 RETURNING number",
             {
                 "org": organization,
                 "year": str(day.year),

@@ -77,7 +77,9 @@ async def access_term(
 ) -> Term:
     """A term of an organisation the actor sees; raises :class:`NotFound` for any other."""
     wanted = select(Term).where(Term.id == term_id)
-    found = await session.scalar(wanted.with_for_update() if lock else wanted)
+    if lock:
+        wanted = wanted.with_for_update().execution_options(populate_existing=True)
+    found = await session.scalar(wanted)
     if found is None or found.organization_id not in actor.organizations:
         raise NotFound(mark("There is no such term."))
     return found

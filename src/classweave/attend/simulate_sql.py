@@ -126,7 +126,7 @@ FROM attend.places p
     FROM attend.attendance_records r JOIN attend.attendance_sessions k ON k.no = r.session_no
     WHERE r.term = %(term)s GROUP BY 1, 2) d ON d.class_id = p.class_id AND d.place = p.number
   CROSS JOIN LATERAL unnest(ARRAY[cardinality(%(days)s::date[]), coalesce(d.present, 0),
-    coalesce(d.late, 0), coalesce(d.excused, 0), coalesce(d.left_early, 0)]::smallint[])
+    coalesce(d.late, 0), coalesce(d.excused, 0), coalesce(d.left_early, 0)]::integer[])
     WITH ORDINALITY AS c (n, cell)
 WHERE p.organization_id = %(org)s GROUP BY p.class_id
 """

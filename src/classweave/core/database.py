@@ -107,7 +107,13 @@ class Database:
         if self._bare.closed:
             await self._bare.open()
         async with self._bare.connection() as connection:
-            yield connection
+            try:
+                yield connection
+            except psycopg.OperationalError:
+                if connection.closed:
+                    # The others have probably gone with it.
+                    await self._bare.check()
+                raise
 
     async def verify_role(self) -> None:
         """Refuse to run as a role that row-level security does not bind.

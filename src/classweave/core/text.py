@@ -18,10 +18,17 @@ def clean(value: str) -> str:
     kept = (
         " " if c.isspace() else c
         for c in unicodedata.normalize("NFC", value)
-        if c.isspace() or c in _JOINERS or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
+        if c.isspace()
+        or c in _JOINERS
+        or (not _is_none(c) and unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
     )
     text = " ".join("".join(kept).split())
     return text if any(_can_be_seen(c) for c in text) else ""
+
+
+def _is_none(character: str) -> bool:
+    """Whether ``character`` is none, for ever: XML, for one, cannot hold it."""
+    return ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF
 
 
 def _can_be_seen(character: str) -> bool:

@@ -140,7 +140,7 @@ class Tally(Tenant, Base):
     )
 
     class_id: Mapped[UUID]
-    counts: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
+    counts: Mapped[list[int]] = mapped_column(ARRAY(Integer))
 
 
 class AttendanceSession(Changing, Tenant, Base):

@@ -123,7 +123,8 @@ class _Decision:
         elif not session.deleted:
             self.made.drop_sessions.append(key)
             self.made.classes.add(session.class_id)
-            self._sessions.pop(key, None)
+            # Under every id that it has: a twin that was merged with it is gone, too.
+            self._sessions = {twin: s for twin, s in self._sessions.items() if s.id != key}
             self._meetings.pop(session.meeting, None)
 
     def keep_session(self, row: SessionRow) -> None:
@@ -136,6 +137,9 @@ class _Decision:
         assert term is not None  # made before, where there was none
         mine = StoredSession(row.id, row.class_id, term, row.date, row.start_time, 0)
         known, same = self._sessions.get(row.id), self._meetings.get(mine.meeting)
+        into = same if known is None else known
+        if into is not None and self._stored.is_archived(into):
+            return self.refuse(SESSIONS, row.id, "archived")
         self.made.classes.add(row.class_id)
         if known is None and same is None:
             self._sessions[row.id] = self._meetings[mine.meeting] = mine
@@ -160,8 +164,6 @@ class _Decision:
             self.refuse(SESSIONS, row.id, "another class")
         elif same is not None and same.id != known.id:
             self.refuse(SESSIONS, row.id, "another session is held then")
-        elif self._stored.is_archived(known):
-            self.refuse(SESSIONS, row.id, "archived")
         elif known.term != mine.term:
             self.refuse(SESSIONS, row.id, "a date in another term")
         else:

@@ -692,7 +692,7 @@ CREATE TABLE attend.places (
 
 CREATE TABLE attend.tallies (
 	class_id UUID NOT NULL, 
-	counts SMALLINT[] NOT NULL, 
+	counts INTEGER[] NOT NULL, 
 	organization_id UUID NOT NULL, 
 	CONSTRAINT pk_tallies PRIMARY KEY (class_id), 
 	CONSTRAINT fk_tallies_organization_id_class_id FOREIGN KEY(organization_id, class_id) REFERENCES directory.classes (organization_id, id) ON DELETE CASCADE, 
@@ -2851,7 +2851,7 @@ $$;
 
 CREATE FUNCTION attend.tally(organization uuid, class uuid, cells integer[], signs integer[])
 RETURNS void LANGUAGE plpgsql AS $$
-DECLARE kept smallint[];
+DECLARE kept integer[];
 BEGIN
   SELECT counts INTO kept FROM attend.tallies WHERE class_id = class FOR UPDATE;
   kept := coalesce(kept, '{}');
@@ -2862,7 +2862,7 @@ BEGIN
     ON CONFLICT (class_id) DO UPDATE SET counts = excluded.counts;
 END $$;
 
-CREATE VIEW attend.standings WITH (security_invoker = true) AS SELECT p.organization_id, p.class_id, p.number, p.student_id, coalesce(t.counts[5 * p.number - 4], 0)::integer AS held, coalesce(t.counts[5 * p.number - 4 + 1], 0)::integer AS present, coalesce(t.counts[5 * p.number - 4 + 2], 0)::integer AS late, coalesce(t.counts[5 * p.number - 4 + 3], 0)::integer AS excused, coalesce(t.counts[5 * p.number - 4 + 4], 0)::integer AS left_early FROM attend.places p LEFT JOIN attend.tallies t ON t.class_id = p.class_id;
+CREATE VIEW attend.standings WITH (security_invoker = true) AS SELECT p.organization_id, p.class_id, p.number, p.student_id, coalesce(t.counts[5 * p.number - 4], 0) AS held, coalesce(t.counts[5 * p.number - 4 + 1], 0) AS present, coalesce(t.counts[5 * p.number - 4 + 2], 0) AS late, coalesce(t.counts[5 * p.number - 4 + 3], 0) AS excused, coalesce(t.counts[5 * p.number - 4 + 4], 0) AS left_early FROM attend.places p LEFT JOIN attend.tallies t ON t.class_id = p.class_id;
 
 GRANT SELECT ON attend.standings TO classweave_app;
 
