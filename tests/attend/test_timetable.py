@@ -17,6 +17,7 @@ from rolls import browser
 from test_terms import term_key
 from zstandard import ZstdCompressor
 
+from classweave.attend import read_apart
 from classweave.attend.import_timetable import Planned, fold, match_classes, pack, unpack
 from classweave.attend.read_timetable import MAXIMUM_BYTES, Timetable, read_timetable
 from classweave.core.identifiers import encode
@@ -114,6 +115,48 @@ def test_what_is_no_timetable_is_refused(content: bytes) -> None:
     except Invalid:
         return
     assert found.entries == []
+
+
+BROKEN = (
+    "DTEND:99991231T235959Z", "DTEND:00010101T000000Z", "DURATION:P99999999W",
+    "DURATION:-P400000W", "UID:b", "SEQUENCE:xx\r\nDTSTAMP:zz", "DTEND;VALUE=TIME:090000",
+    "DTEND;VALUE=DURATION:PT1H", "RRULE:FREQ=DAILY;INTERVAL=-1", "RRULE:FREQ=DAILY;INTERVAL=0",
+    "RRULE:FREQ=DAILY;INTERVAL=99999999999999999999", "RRULE:FREQ=DAILY;COUNT=99999999999999999999",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", BROKEN)
+def test_an_event_with_a_broken_property_leaves_the_others(line: str) -> None:
+    good = "UID:g\r\nSUMMARY:CS-101\r\nDTSTART:20261119T080000Z\r\nDTEND:20261119T090000Z"
+    start = "UID:a\r\nSUMMARY:Broken\r\nDTSTART:20261012T080000Z\r\n"
+    found = read(calendar(start + line, good))
+    assert "CS-101" in {entry.names[-1] for entry in found.entries}
+    assert len(found.entries) + len(found.troubles) == 2
+
+
+def test_a_zone_of_no_place_is_no_calendar() -> None:
+    with pytest.raises(Invalid):
+        read(calendar("UID:a\r\nDTSTART;TZID=" + "A" * 5000 + ":20261012T080000"))
+
+
+@pytest.mark.anyio
+async def test_what_takes_for_ever_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_apart, "CPU_SECONDS", 3)
+    never = "UID:{0}\r\nDTSTART:20261012T080000Z\r\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"
+    endless = calendar(*(never.format(number) for number in range(40)))
+    with pytest.raises(TooLarge):
+        await read_apart.read_apart(endless, FIRST, LAST, "Europe/Madrid")
+    apart = await read_apart.read_apart(calendar(WEEKLY), FIRST, LAST, "Europe/Madrid")
+    assert apart == read(calendar(WEEKLY))
+    with pytest.raises(Invalid) as refused:
+        await read_apart.read_apart(b"", FIRST, LAST, "Europe/Madrid")
+    assert refused.value.extra["errors"] == [{"field": "file", "message": "The file is empty."}]
+
+
+def test_long_words_are_cut() -> None:
+    event = "UID:a\r\nDTSTART:20261119T080000Z\r\nX-CLASS:" + "w " * 100_000
+    (entry,) = read(calendar(event)).entries
+    assert len(entry.names[0]) <= 200
 
 
 def test_limits() -> None:

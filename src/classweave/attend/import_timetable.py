@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import date, time
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
 import zstandard
@@ -24,12 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from classweave.attend.models import Term
 from classweave.attend.plan_terms import access_term
+from classweave.attend.read_apart import read_apart
 from classweave.attend.read_timetable import (
     MAXIMUM_MEETINGS,
     Entry,
     Timetable,
     Trouble,
-    read_timetable,
 )
 from classweave.core import audit
 from classweave.core.identifiers import decode, encode
@@ -98,15 +97,12 @@ async def preview_import(
     zone = await session.scalar(
         select(Organization.timezone).where(Organization.id == term.organization_id)
     )
-    # Ten megabytes take seconds: not on the event loop.
-    found = await asyncio.to_thread(
-        read_timetable, content, term.starts_on, term.ends_on, ZoneInfo(zone or "UTC")
-    )
+    found = await read_apart(content, term.starts_on, term.ends_on, zone or "UTC")
     only = await _class_of_term(session, actor, term, class_id) if class_id else None
     classes = await _classes(session, term.organization_id)
     preview = Preview(term, slug(source), found.kind, outside=found.outside)
     preview.cancelled, preview.troubles = found.cancelled, list(found.troubles)
-    _place(preview, found, classes, only)
+    await asyncio.to_thread(_place, preview, found, classes, only)
     preview.troubles = sorted(_once(preview.troubles), key=lambda t: t.line)
     if not preview.planned and not preview.troubles:
         message = mark("There is no meeting of this term in the file.")
@@ -262,8 +258,11 @@ def _place(
             if name and fold(name):
                 known.setdefault(fold(name), set()).add(one.id)
     taken: dict[tuple[UUID, date, time], Planned] = {}
+    meant: dict[tuple[str, ...], set[UUID]] = {}
     for entry in found.entries:
-        matched = {only.id} if only else match_classes(entry.names, known)
+        if entry.names not in meant:
+            meant[entry.names] = {only.id} if only else match_classes(entry.names, known)
+        matched = meant[entry.names]
         if len(matched) != 1:
             preview.troubles.append(_unplaced(entry, matched))
             continue

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -122,7 +123,9 @@ def _decoded(content: bytes) -> str:
 
 def _kept(value: object) -> str | None:
     """Text of a field in one line; ``None`` when there is nothing to see."""
-    return clean(str(value))[:LONGEST_TEXT] or None if value is not None else None
+    return (
+        clean(str(value)[: 4 * LONGEST_TEXT])[:LONGEST_TEXT] or None if value is not None else None
+    )
 
 
 # iCalendar -----------------------------------------------------------------------------------
@@ -130,9 +133,13 @@ def _kept(value: object) -> str | None:
 
 def _read_calendar(text: str, first: date, last: date, zone: ZoneInfo) -> Timetable:
     try:
-        calendar: Any = icalendar.Calendar.from_ical(text)
-    except (ValueError, IndexError, KeyError, TypeError) as error:
+        return _expand(icalendar.Calendar.from_ical(text), text, first, last, zone)
+    # What a broken property raises depends on the library's parser of it, and on the platform.
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
         raise _invalid(mark("This is not a calendar that can be read.")) from error
+
+
+def _expand(calendar: Any, text: str, first: date, last: date, zone: ZoneInfo) -> Timetable:
     found = Timetable("iCalendar")
     starts = [n for n, row in enumerate(text.splitlines(), 1) if _BEGIN.match(row)]
     events: list[Any] = list(calendar.walk("VEVENT"))
@@ -142,7 +149,10 @@ def _read_calendar(text: str, first: date, last: date, zone: ZoneInfo) -> Timeta
     sound: list[Any] = []
     for index, event in enumerate(events):
         line = starts[index] if index < len(starts) else 1
-        trouble = _event_trouble(event)
+        try:
+            trouble = _event_trouble(event)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            trouble = mark("It has a property that cannot be read.")
         if trouble:
             found.troubles.append(Trouble(line, trouble, _kept(event.get("SUMMARY")) or ""))
             continue
@@ -160,6 +170,8 @@ def _read_calendar(text: str, first: date, last: date, zone: ZoneInfo) -> Timeta
     return found
 
 
+_MOST_OFTEN = 10_000
+_MOST_NAMES = 20
 _BEGIN = re.compile(r"\s*BEGIN:VEVENT\s*$", re.IGNORECASE)
 
 
@@ -171,6 +183,15 @@ def _event_trouble(event: Any) -> str | None:
         return mark("It lasts all day: a meeting has a time.")
     if not 1990 <= start.year <= 2200:
         return mark("Its date is far from any term.")
+    int(event.get("SEQUENCE", 0))  # which event of two is newer
+    if len(_several(event.get("UID"))) > 1:
+        return mark("It has more than one identifier (UID).")
+    end = getattr(event.get("DTEND"), "dt", start)
+    if not isinstance(end, date) or not 1990 <= end.year <= 2200:
+        return mark("Its end cannot be read.")
+    lasts = getattr(event.get("DURATION"), "dt", timedelta())
+    if not timedelta() <= lasts <= timedelta(days=1):
+        return mark("It does not end on the day it begins.")
     for rule in _several(event.get("RRULE")):
         words: Mapping[str, Any] = rule
         often = str(next(iter(words.get("FREQ", ["YEARLY"])))).upper()
@@ -178,6 +199,9 @@ def _event_trouble(event: Any) -> str | None:
             name in words for name in ("BYHOUR", "BYMINUTE", "BYSECOND")
         ):
             return mark("It repeats within a day: no timetable does.")
+        numbers = [*words.get("INTERVAL", [1]), *words.get("COUNT", [1])]
+        if any(not 1 <= int(number) <= _MOST_OFTEN for number in numbers):
+            return mark("It repeats too often, or never.")
     return None
 
 
@@ -224,7 +248,8 @@ def _keep_occurrence(found: Timetable, event: Any, line: int, zone: ZoneInfo) ->
         return
     found.entries.append(
         Entry(
-            line, tuple(_class_names(event)), start.date(), start.time().replace(second=0),
+            line, tuple(islice(_class_names(event), _MOST_NAMES)),
+            start.date(), start.time().replace(second=0),
             end.time().replace(second=0) if end and end > start else None,
             _kept(event.get("LOCATION")), _kept(event.get("SUMMARY")), str(event.get("UID")),
         )
@@ -234,12 +259,12 @@ def _keep_occurrence(found: Timetable, event: Any, line: int, zone: ZoneInfo) ->
 def _class_names(event: Any) -> Iterator[str]:
     for name, value in event.property_items(recursive=False):
         if str(name).upper().startswith("X-"):
-            yield str(value)
+            yield _kept(value) or ""
     for one in _several(event.get("CATEGORIES")):
         for word in getattr(one, "cats", ()):
-            yield str(word)
+            yield _kept(word) or ""
     if event.get("SUMMARY") is not None:
-        yield str(event["SUMMARY"])
+        yield _kept(event["SUMMARY"]) or ""
 
 
 # CSV -----------------------------------------------------------------------------------------
