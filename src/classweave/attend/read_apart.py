@@ -63,11 +63,12 @@ async def read_apart(content: bytes, first: date, last: date, zone: str) -> Time
 
 
 def _read(answer: dict[str, Any]) -> Timetable:
+    said = answer.get("message")
     match answer["problem"]:
         case "invalid":
-            raise Invalid(answer["message"], errors=answer["errors"])
+            raise Invalid(said, errors=answer["errors"])
         case "too_large":
-            raise TooLarge(answer["message"])
+            raise TooLarge(said)
         case _:
             found = answer["found"]
     return Timetable(
