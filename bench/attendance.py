@@ -93,7 +93,7 @@ def changes(place: University) -> dict[str, float]:
         idle = median_ms(lambda: device.get(fresh), 60)
         http = median_ms(lambda: device.get("/healthz"), 60)
     with place.login() as login:
-        rev = start % 2**40
+        rev = start % 2**36
         values = (teacher["classes"], rev, rev)
         floor = median_ms(lambda: login.execute(_FLOOR_CHANGES, values).fetchone(), 60)
     return {

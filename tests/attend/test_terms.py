@@ -201,6 +201,7 @@ async def test_archiving_and_pushes_wait_for_each_other(
     key = await term_key(school)
     enrol_early(owner, school)
     phones = [await register(school, name=f"Phone {n}") for n in range(4)]
+    await take(school, {"2026-03-23": {0: "present"}}, phones[0])
 
     async def archive() -> None:
         async with school.database.transaction(school.admin) as session:
@@ -217,6 +218,28 @@ async def test_archiving_and_pushes_wait_for_each_other(
     )
     # Who pulled before another's push pulls again; nobody is told to wait.
     assert set(statuses) <= {200, 409}
+
+
+async def test_a_term_keeps_the_days_of_its_sessions_and_an_empty_one_stays(
+    school: School, owner: psycopg.Connection
+) -> None:
+    key = await term_key(school)
+    empty = await term_key(school, name="Nothing", starts_on="2025-01-01", ends_on="2025-02-01")
+    enrol_early(owner, school)
+    phone = await register(school)
+    await take(school, {"2026-03-02": {0: "present"}, "2026-06-01": {0: "present"}}, phone)
+    open_roll = session_row(school, "2026-06-02")
+    await phone.sync(attendance_sessions={"created": [open_roll]})
+    async with await browser(school) as admin:
+        for change in ({"ends_on": "2026-05-30"}, {"starts_on": "2026-03-03"}):
+            refused = await admin.post(f"/attend/terms/{key}", data=PAST | change)
+            assert refused.status_code == 422
+            assert "Its days must hold them all." in refused.text
+        narrower = PAST | {"starts_on": "2026-03-02", "ends_on": "2026-06-02"}
+        assert (await admin.post(f"/attend/terms/{key}", data=narrower)).status_code == 303
+        assert "1 roll was not taken." in (await admin.get(f"/attend/terms/{key}/archive")).text
+        assert "nothing to archive" in (await admin.get(f"/attend/terms/{empty}/archive")).text
+        assert (await admin.post(f"/attend/terms/{empty}/archive")).status_code == 409
 
 
 async def test_the_years_own_term_takes_the_first_name_that_is_free(school: School) -> None:

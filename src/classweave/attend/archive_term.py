@@ -8,6 +8,7 @@ go on; what single students did in a session does not.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from classweave.directory.service import local_today
 from classweave.web.i18n import mark
 
 PARTS = ("sessions", "records")
+NOTHING = mark("No session was held in this term: there is nothing to archive.")
 
 # A record is a line; the lines of a session come as one row, for there are millions of them.
 _RECORDS = """
@@ -65,6 +67,8 @@ async def archive_term(
     await take_turn(session, term.organization_id)
     term = await access_term(session, actor, term_id, lock=True)
     check_archivable(term, actor)
+    if (await held_in(session, term)).sessions == 0:
+        raise Conflict(NOTHING)
     folder = f"{term.organization_id}/attend/term-{term.number}"
     connection = await driver_connection(session)
     try:
@@ -102,18 +106,28 @@ def check_archivable(term: Term, actor: Actor) -> None:
         raise Conflict(mark("This term is not over. Archive it after its last day."))
 
 
-async def records_of(session: AsyncSession, term: Term) -> tuple[int, int]:
-    """How many sessions and records an archiving would put away."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an archiving would put away; of the ``sessions``, some have a roll ``not_taken``."""
+
+    sessions: int
+    not_taken: int
+    records: int
+
+
+async def held_in(session: AsyncSession, term: Term) -> Held:
+    """Counts of a term."""
     row = (
         await session.execute(
             text(
-                "SELECT count(*), coalesce(sum(total_present + total_excused), 0)"
+                "SELECT count(*), count(*) FILTER (WHERE marked_at IS NULL),"
+                " coalesce(sum(total_present + total_excused), 0)"
                 " FROM attend.attendance_sessions WHERE term = :term AND deleted_at IS NULL"
             ),
             {"term": term.number},
         )
     ).one()
-    return int(row[0]), int(row[1])
+    return Held(int(row[0]), int(row[1]), int(row[2]))
 
 
 async def read_archive(

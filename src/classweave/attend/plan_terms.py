@@ -103,11 +103,34 @@ async def create_term(
 
 
 async def change_term(session: AsyncSession, actor: Actor, term_id: UUID, plan: Plan) -> Term:
-    """Rename or move a term. Sessions that there are stay in the term that they were held in."""
+    """Rename or move a term. Sessions stay in the term that they were held in.
+
+    Raises :class:`Invalid` by field, also for days that leave out one of its sessions: the term is
+    archived as a whole.
+    """
     term = await access_term(session, actor, term_id, lock=True)
     if term.archived_at is not None:
         raise Conflict(mark("This term is archived. It cannot be changed any more."))
     name, first, last = _checked(plan)
+    earliest, latest = (
+        await session.execute(
+            select(
+                func.coalesce(func.min(AttendanceSession.date), first),
+                func.coalesce(func.max(AttendanceSession.date), last),
+            ).where(AttendanceSession.term == term.number, AttendanceSession.deleted_at.is_(None))
+        )
+    ).one()
+    outside = mark("Sessions of this term were held on other days. Its days must hold them all.")
+    errors = [
+        {"field": field, "message": outside}
+        for field, beyond in (
+            ("starts_on", earliest < first),
+            ("ends_on", latest > last),
+        )
+        if beyond
+    ]
+    if errors:
+        raise Invalid(outside, errors=errors)
     async with _unique_name(session):
         term.name, term.starts_on, term.ends_on = name, first, last
     _record(session, term, "attendance.term_changed", "Changed a term")

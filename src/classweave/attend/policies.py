@@ -28,9 +28,10 @@ END $$
 """,
     """
 CREATE FUNCTION attend.begin_generation(organization uuid) RETURNS void LANGUAGE sql AS $$
-  -- Any but the present one; two restores of one backup must not agree.
+  -- A later one, for clients suspect a timestamp that falls; by chance how much later, for two
+  -- restores of one backup must not agree. After a hundred of them it begins anew.
   UPDATE attend.sync_clocks
-    SET generation = (generation - 1 + 1 + floor(random() * 8190)::integer) % 8191 + 1
+    SET generation = (generation + floor(random() * 1024)::integer) % 131071 + 1
     WHERE organization_id = organization
 $$
 """,

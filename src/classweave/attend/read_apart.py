@@ -63,7 +63,7 @@ async def read_apart(content: bytes, first: date, last: date, zone: str) -> Time
 
 
 def _read(answer: dict[str, Any]) -> Timetable:
-    said = answer.get("message")
+    said: str = answer.get("message", "")
     match answer["problem"]:
         case "invalid":
             raise Invalid(said, errors=answer["errors"])

@@ -22,8 +22,8 @@ from classweave.core.database import Database, dsn
 from classweave.core.postgres import DatabaseUrls
 from classweave.core.secrets import new_token, token_hash
 from classweave.core.tenancy import system_actor
-from classweave.directory.models import OrganizationKind
-from classweave.directory.service import create_organization
+from classweave.directory.models import OrganizationKind, PersonRole
+from classweave.directory.service import create_organization, create_user
 
 Tell = Callable[[str], None]
 
@@ -84,6 +84,10 @@ async def simulate(database: Database, urls: DatabaseUrls, size: Size, tell: Tel
         university = await create_organization(
             session, name=f"Simulated University {tag}", kind=OrganizationKind.UNIVERSITY
         )
+        await create_user(
+            session, system_actor(university.id), role=PersonRole.DISTRICT_ADMIN,
+            name="Administrator", email=f"administrator.{tag}@university.example",
+        )  # fmt: skip
         faculties = [
             (
                 await create_organization(

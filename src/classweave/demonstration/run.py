@@ -121,6 +121,7 @@ async def _play(
             except Exception as error:  # whatever it was, the installation stays
                 _say(f"Lesson {number} went wrong ({_in_words(error)}). The next begins soon.")
                 await asyncio.sleep(_PAUSE_SECONDS)
+        _say(f"{_ROUNDS} lessons were held; the demo begins no more. Start it again for another.")
     return None
 
 

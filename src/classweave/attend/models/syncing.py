@@ -34,7 +34,7 @@ class SyncClock(Tenant, Base):
     __tablename__ = "sync_clocks"
     __table_args__ = (
         PrimaryKeyConstraint("organization_id"),
-        CheckConstraint("generation BETWEEN 1 AND 8191", name="generation"),
+        CheckConstraint("generation BETWEEN 1 AND 131071", name="generation"),
         {"schema": SCHEMA},
     )
 

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from classweave.attend.archive_term import (
+    NOTHING,
     archive_term,
     check_archivable,
+    held_in,
     read_archive,
-    records_of,
 )
 from classweave.attend.ids import TermId
 from classweave.attend.pages.forms import (
@@ -129,15 +130,16 @@ async def archive_page(
         check_archivable(term, actor)
     except Conflict as problem:
         refusal = problem.detail
-    sessions, records = await records_of(session, term)
+    held = await held_in(session, term)
+    if refusal is None and held.sessions == 0:
+        refusal = NOTHING
     return show(
         request,
         "archive.html",
         term=term,
         key=encode("term", term_id),
         refusal=refusal,
-        sessions=sessions,
-        records=records,
+        held=held,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from classweave.core.problems import BadRequest
 
-_GENERATION = 2**40
+_GENERATION = 2**36
 _LARGEST = 2**53 - 1
 _NOTHING = frozenset({"", "0", "null", "undefined"})
 

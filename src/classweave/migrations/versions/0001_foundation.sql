@@ -172,7 +172,7 @@ CREATE TABLE attend.sync_clocks (
 	generation INTEGER DEFAULT 1 NOT NULL, 
 	organization_id UUID NOT NULL, 
 	CONSTRAINT pk_sync_clocks PRIMARY KEY (organization_id), 
-	CONSTRAINT ck_sync_clocks_generation CHECK (generation BETWEEN 1 AND 8191), 
+	CONSTRAINT ck_sync_clocks_generation CHECK (generation BETWEEN 1 AND 131071), 
 	CONSTRAINT fk_sync_clocks_organization_id FOREIGN KEY(organization_id) REFERENCES directory.organizations (id) ON DELETE CASCADE
 );
 
@@ -2783,9 +2783,10 @@ BEGIN
 END $$;
 
 CREATE FUNCTION attend.begin_generation(organization uuid) RETURNS void LANGUAGE sql AS $$
-  -- Any but the present one; two restores of one backup must not agree.
+  -- A later one, for clients suspect a timestamp that falls; by chance how much later, for two
+  -- restores of one backup must not agree. After a hundred of them it begins anew.
   UPDATE attend.sync_clocks
-    SET generation = (generation - 1 + 1 + floor(random() * 8190)::integer) % 8191 + 1
+    SET generation = (generation + floor(random() * 1024)::integer) % 131071 + 1
     WHERE organization_id = organization
 $$;
 
